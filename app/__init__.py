@@ -1,0 +1,3 @@
+"""Hostler: one URL for all the AI models on a machine."""
+
+__version__ = "0.1.0"

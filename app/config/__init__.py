@@ -1,0 +1,1 @@
+"""The configuration: YAML files in, one frozen `Catalog` out."""

@@ -1,0 +1,1 @@
+"""What clients and operators can ask: one module for each family of URLs."""

@@ -1,0 +1,53 @@
+"""The record of one request, made by the outermost layer that knows it and carried in the scope.
+
+Each field has one writer, named beside it. Times are seconds of the monotonic clock; 0.0 means "has not happened".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from app.asgi import Body
+    from app.config.catalog import Catalog, Model
+
+KEY = "hostler.exchange"
+"""Where an exchange lives in an ASGI scope."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request for a model, from its arrival to its last byte."""
+
+    # written by resolve
+    catalog: Catalog
+    """The configuration this request is served by, whatever is reloaded meanwhile."""
+    requested: str
+    """The name the client sent."""
+    model: Model
+    """What it means."""
+    streaming: bool
+    """Whether the client asked for a stream."""
+    body: Body
+    """What is forwarded: after filters."""
+    path: str
+    """Path to ask the upstream for: percent-encoding as it arrived, `/upstream/…` and the like taken off."""
+    arrived_at: float
+
+    # written by lease
+    granted_at: float = 0.0
+
+    # written by the forwarder
+    status: int = 0
+    """Status of the upstream's answer."""
+    first_byte_at: float = 0.0
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """Returns the exchange that resolve put into *scope*."""
+    exchange = scope[KEY]
+    assert isinstance(exchange, Exchange)
+    return exchange

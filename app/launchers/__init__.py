@@ -1,0 +1,1 @@
+"""Ways to start an upstream: one file each, one contract (`protocol.py`)."""

@@ -1,0 +1,1 @@
+"""From a granted exchange to an upstream and back."""

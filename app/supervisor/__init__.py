@@ -1,0 +1,1 @@
+"""The shell around the scheduler: performs its commands, owns every upstream."""

@@ -1,0 +1,1 @@
+"""Where observations go: logs now, activity and captures beside them."""

@@ -1,0 +1,1 @@
+"""Hardware sources: what the machine's processors, memory and accelerators are doing. Nothing of app."""

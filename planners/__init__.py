@@ -1,0 +1,1 @@
+"""Eviction policies: which live models must go before another may start. Pure; nothing of app."""
