@@ -1,0 +1,41 @@
+"""Fixtures that every test may lean on, and the one that watches what tests leave behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Runs `@pytest.mark.anyio` tests on asyncio, the only loop Hostler has."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind() -> Iterator[None]:
+    """Fails a test that leaves a child process or a listening socket of this process behind."""
+    me = psutil.Process()
+    before = {child.pid for child in me.children(recursive=True)}
+    listening_before = _listening(me)
+
+    yield
+
+    left = [child for child in me.children(recursive=True) if child.pid not in before]
+    _, left = psutil.wait_procs(left, timeout=5) if left else ([], [])
+    told = [f"{child.pid} {' '.join(child.cmdline())}" for child in left]
+    for child in left:
+        child.kill()
+    assert not told, f"processes left behind: {told}"
+
+    assert _listening(me) <= listening_before, "a listening socket was left behind"
+
+
+def _listening(process: psutil.Process) -> set[tuple[str, int]]:
+    return {
+        (connection.laddr.ip, connection.laddr.port)
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
