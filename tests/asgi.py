@@ -6,12 +6,16 @@ then says `http.disconnect` as often as asked; what is sent to a client that has
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import anyio
-from starlette.types import ASGIApp, Message, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from starlette.types import ASGIApp, Message, Scope
 
 
 @dataclass(slots=True)
@@ -60,9 +64,9 @@ async def call(
     async def receive() -> Message:
         if parts:
             part = parts.pop(0)
+            if not parts and disconnect_after == 0:
+                gone.set()
             return {"type": "http.request", "body": part, "more_body": bool(parts)}
-        if disconnect_after == 0:
-            gone.set()
         await gone.wait()
         return {"type": "http.disconnect"}
 
