@@ -36,7 +36,7 @@ CHUNK = 256 << 10
 """Bytes read from a spooled body at a time."""
 
 
-class ClientDisconnected(Exception):  # noqa: N818 - it is news, not an error
+class ClientDisconnected(Exception):
     """The client has left; there is nobody to answer."""
 
 

@@ -208,7 +208,9 @@ def render(error: HostlerError, accept: str = "") -> Rendered:
 
 def json_body(status: int, message: str, code: str | None = None) -> bytes:
     """Returns the OpenAI-style error body, byte for byte as existing clients know it."""
-    fallback = ("invalid_request_error", "invalid_request") if 400 <= status < 500 else ("server_error", "internal_error")
+    fallback = (
+        ("invalid_request_error", "invalid_request") if 400 <= status < 500 else ("server_error", "internal_error")
+    )
     kind, default_code = type_of_status.get(status, fallback)
     document = {
         "src": "llama-swap",

@@ -50,7 +50,9 @@ class GroupPlanner:
             for member in group.members:
                 if member in self._group_of:
                     other = self._group_of[member].name
-                    raise ValueError(f"model {member!r} is in group {group.name!r} and in {other!r}, it may be in one only")
+                    raise ValueError(
+                        f"model {member!r} is in group {group.name!r} and in {other!r}, it may be in one only"
+                    )
                 self._group_of[member] = group
         rest = tuple(model for model in models if model not in self._group_of)
         default = Group(DEFAULT_GROUP, rest)
@@ -59,13 +61,15 @@ class GroupPlanner:
     def evictions(self, target: ModelId, live: AbstractSet[ModelId]) -> Plan:
         """Returns which of the *live* models must be gone before *target* may start; see `SwapPlanner`."""
         group = self._group_of[target]
-        same = {model for model in live if group.swap and self._group_of.get(model, group) is group}
+        # A live model that is in no group was removed by a reload and is on its way out: its memory is still taken.
+        its_group = {model: self._group_of.get(model) for model in live if model != target}
+        same = {model for model, its in its_group.items() if group.swap and its is group}
         others = {
             model
-            for model in live
-            if group.exclusive and (its := self._group_of.get(model)) is not None and its is not group and not its.persistent
+            for model, its in its_group.items()
+            if group.exclusive and its is not group and not (its is not None and its.persistent)
         }
-        evict = frozenset(same | others) - {target}
+        evict = frozenset(same | others)
         if not evict:
             return Plan(evict, f"{target} may run beside what is live")
         why = []

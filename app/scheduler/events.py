@@ -1,0 +1,88 @@
+"""What can happen: the only way by which facts reach the scheduler. Each event records a fact and decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NewType
+
+if TYPE_CHECKING:
+    from planners.protocol import ModelId, SwapPlanner
+
+Ticket = NewType("Ticket", int)
+"""One request's place in the queue, and later its lease. Given out by the supervisor, never used twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the scheduler must know of a model."""
+
+    launch: Hashable = None
+    """What starts it: compared on a reload, never looked into."""
+    ttl_s: float = 0.0
+    """Idle seconds after which it is unloaded; 0: never."""
+    priority: int = 0
+    """Its tickets are served before those of lower priority, until those have waited for `patience_s`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A request wants *model*."""
+
+    ticket: Ticket
+    model: ModelId
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A request has ended, whichever way: gave up waiting, finished, failed, was cancelled. Posted once for each ticket."""
+
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An instance answers requests now."""
+
+    model: ModelId
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """An instance is gone and nothing of it is left: stopped, crashed or never started."""
+
+    model: ModelId
+    generation: int
+    reason: str
+    """What the operator should know, as "exited with code 1"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unload:
+    """Somebody wants models gone now, whoever uses or awaits them."""
+
+    models: frozenset[ModelId] | None
+    """None: all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """There is a new configuration."""
+
+    terms: Mapping[ModelId, Terms]
+    planner: SwapPlanner
+    patience_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShutDown:
+    """Hostler is ending: refuse everything, stop everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; nothing else has happened."""
+
+
+Event = Arrived | Left | Ready | Exited | Unload | Reconfigured | ShutDown | Tick
