@@ -46,6 +46,10 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def _stop(text: str) -> list[str]:
+    return [text.replace("\\n", "\n")]
+
+
 def _on_off(text: str) -> bool:
     return ON_OFF[text.lower()]
 
@@ -200,6 +204,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag(("--yarn-orig-ctx",), "yarn_orig_ctx", int, "context size the model was trained with"),
     # defaults of requests
     Flag(("--n-predict", "--predict", "-n"), "n_predict", int, "most tokens to generate (default -1: no limit)"),
+    Flag(("--reverse-prompt", "-r"), "antiprompt", _stop, "text that ends an answer; \\n is a line feed"),
     Flag(("--seed", "-s"), "sampling.seed", int, "seed; the same seed gives the same answer"),
     Flag(("--temp", "--temperature"), "sampling.temp", float, "temperature"),
     Flag(("--top-k",), "sampling.top_k", int, "keep the k likeliest tokens"),
