@@ -45,6 +45,7 @@ from typing import TYPE_CHECKING, assert_never
 from app.scheduler.commands import Announce, Command, Grant, Refusal, Refuse, Start, Stop, StopCause
 from app.scheduler.events import (
     Arrived,
+    Ending,
     Event,
     Exited,
     Left,
@@ -148,14 +149,22 @@ class Scheduler:
             case Left(ticket):
                 self._leave(ticket)
             case Ready(model, generation):
-                instance = self._instances.get(model)
-                if instance is not None and instance.generation == generation and instance.phase is Phase.STARTING:
+                instance = self._current(model, generation)
+                if instance is not None and instance.phase is Phase.STARTING:
                     instance.idle_since = self._now
                     self._enter(instance, Phase.READY, "ready")
+            case Ending(model, generation, reason):
+                instance = self._current(model, generation)
+                if instance is not None and instance.phase in LIVE:
+                    self._fail_if_starting(instance, reason)
+                    self._enter(instance, Phase.STOPPING, reason)
             case Exited(model, generation, reason):
-                instance = self._instances.get(model)
-                if instance is not None and instance.generation == generation:
-                    self._bury(instance, reason)
+                instance = self._current(model, generation)
+                if instance is not None:
+                    self._fail_if_starting(instance, reason)
+                    del self._instances[model]
+                    self._plans = {}
+                    self._enter(instance, Phase.STOPPED, reason)
             case Unload(models):
                 for model in list(self._waiting) if models is None else models:
                     self._refuse_all(model, Refusal.UNLOADED)
@@ -196,13 +205,9 @@ class Scheduler:
                     del self._waiting[model]
                 return
 
-    def _bury(self, instance: Instance, reason: str) -> None:
-        """Records the end of an instance. One that ends while starting, unasked, fails those who wait for it."""
-        del self._instances[instance.model]
-        self._plans = {}
-        failed = instance.phase is Phase.STARTING
-        self._enter(instance, Phase.STOPPED, reason)
-        if failed:
+    def _fail_if_starting(self, instance: Instance, reason: str) -> None:
+        """Fails those who wait for an instance that ends, unasked, before it was ready."""
+        if instance.phase is Phase.STARTING:
             self._failures[instance.model] = reason
             self._refuse_all(instance.model, Refusal.START_FAILED, reason)
 
@@ -292,6 +297,11 @@ class Scheduler:
             return patient, -self._terms[model].priority if patient else 0, ticket
 
         return sorted(self._waiting, key=rank)
+
+    def _current(self, model: ModelId, generation: int) -> Instance | None:
+        """Returns the instance of which there is news; None when the news is of an older one."""
+        instance = self._instances.get(model)
+        return instance if instance is not None and instance.generation == generation else None
 
     def _head(self, model: ModelId) -> float:
         """Returns when the oldest ticket for *model* arrived."""

@@ -49,6 +49,16 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """An instance has failed and serves no more; what is left of it is being cleared away, and `Exited` will follow."""
+
+    model: ModelId
+    generation: int
+    reason: str
+    """What the operator should know, as "exited with code 1"."""
+
+
+@dataclass(frozen=True, slots=True)
 class Exited:
     """An instance is gone and nothing of it is left: stopped, crashed or never started."""
 
@@ -85,4 +95,4 @@ class Tick:
     """Time has passed; nothing else has happened."""
 
 
-Event = Arrived | Left | Ready | Exited | Unload | Reconfigured | ShutDown | Tick
+Event = Arrived | Left | Ready | Ending | Exited | Unload | Reconfigured | ShutDown | Tick

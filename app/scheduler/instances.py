@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Phase(Enum):
     """Where an instance is in its life: STOPPED → STARTING → READY → STOPPING → STOPPED.
 
-    Shortcuts: STARTING → STOPPING (unloaded while loading), STARTING → STOPPED (failed), READY → STOPPED (crashed).
+    Shortcuts: STARTING → STOPPING (unloaded while loading, or failed), STARTING → STOPPED (could not be launched). An
+    upstream that fails is STOPPING, too, until nothing of it is left.
     """
 
     STOPPED = "stopped"

@@ -1,0 +1,357 @@
+"""The shell around the scheduler: takes in events, performs commands, owns the tasks in which upstreams live.
+
+Everything runs on one thread. `post` handles an event at once, on the caller's stack; an event posted while one is being
+handled waits in a deque until that one is done (a trampoline), so the order is total and a request for a ready model gets
+its lease without a trip round the event loop. Nothing in `_perform` awaits, and nothing in it calls the scheduler.
+
+    post(event) → Scheduler.handle → commands → _perform: Grant, Refuse → the waiting `lease`
+                                                          Start        → a task running `instance.live`
+                                                          Stop         → that task's scope, cancelled
+    the task ends → post(Exited): the only place that declares an upstream dead
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+import anyio
+
+from app.config.catalog import Catalog, ModelSpec
+from app.errors import HostlerError, NotFound, ShuttingDown, StartFailed, Unloaded
+from app.launchers.protocol import Launcher, LaunchError, LogSink
+from app.scheduler.commands import Announce, Command, Grant, Refusal, Refuse, Start, Stop
+from app.scheduler.core import Scheduler
+from app.scheduler.events import (
+    Arrived,
+    Ending,
+    Event,
+    Exited,
+    Left,
+    Ready,
+    Reconfigured,
+    ShutDown,
+    Terms,
+    Tick,
+    Ticket,
+    Unload,
+)
+from app.scheduler.instances import SchedulerView
+from app.supervisor.instance import Running, live
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from anyio.abc import TaskGroup, TaskStatus
+
+    from planners.protocol import ModelId
+
+logger = logging.getLogger(__name__)
+
+
+class ModelLogs(Protocol):
+    """Where upstreams' output goes."""
+
+    def model_sink(self, model: str) -> LogSink:
+        """Returns what takes the output of *model*."""
+
+    def tail(self, model: str, lines: int = 10) -> str:
+        """Returns the last *lines* that *model* printed."""
+
+
+class Supervisor:
+    """Owns every upstream. `run` is its life; `lease` is how a request gets to a model."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        launcher: Launcher,
+        logs: ModelLogs,
+        *,
+        on_announce: Callable[[Announce], None] | None = None,
+        on_fatal: Callable[[], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepares; nothing is started before `run`.
+
+        on_announce: told of every change of a model's phase, on the thread of the loop; must not post.
+        on_fatal: called when the supervisor cannot go on; the program should end.
+        """
+        # for its whole life
+        self._launcher = launcher
+        self._logs = logs
+        self._on_announce = on_announce
+        self._on_fatal = on_fatal
+        self._clock = clock
+
+        # as configured; replaced by reconfigure
+        self._specs = {model: entry.spec for model, entry in catalog.models.items()}
+        self._scheduler = Scheduler(_terms(catalog), catalog.planner, catalog.patience_s)
+
+        # as things are
+        self._leases: dict[Ticket, Lease] = {}
+        """Requests that wait for an answer."""
+        self._instances: dict[ModelId, _InstanceTask] = {}
+        self._last_ticket = 0
+        self._group: TaskGroup | None = None
+
+        # of the trampoline
+        self._events: deque[Event] = deque()
+        self._handling = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Lives until cancelled; then everything it has started is gone."""
+        try:
+            async with anyio.create_task_group() as group:
+                self._group = group
+                task_status.started()
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    # From here on nothing is started, whatever ends while the group is torn down.
+                    self.post(ShutDown())
+        finally:
+            self._group = None
+            self._disarm()
+
+    def lease(self, model: ModelId) -> Lease:
+        """Returns a context manager: entering waits for *model* and yields it, `Running`; leaving gives it back.
+
+        Entering raises StartFailed, Unloaded, ShuttingDown or NotFound when the model will not come.
+        """
+        return Lease(self, model)
+
+    def view(self) -> SchedulerView:
+        """Returns an immutable picture of all models and of the queue."""
+        return self._scheduler.view()
+
+    async def unload(self, models: Collection[ModelId] | None) -> None:
+        """Stops *models* (None: all) whoever uses or awaits them, and returns when they are gone.
+
+        Those that are requested again meanwhile start anew; that is not waited for.
+        """
+        ending = [task for model, task in self._instances.items() if models is None or model in models]
+        self.post(Unload(None if models is None else frozenset(models)))
+        for task in ending:
+            await task.gone.wait()
+
+    def reconfigure(self, catalog: Catalog) -> None:
+        """Takes over a new configuration. Models whose spec is the same keep serving."""
+        self._specs = {model: entry.spec for model, entry in catalog.models.items()}
+        self.post(Reconfigured(_terms(catalog), catalog.planner, catalog.patience_s))
+
+    async def shut_down(self, limit_s: float) -> None:
+        """Refuses what waits and what comes, stops everything, and returns when all is gone.
+
+        limit_s: what is not gone by then is killed.
+        """
+        self.post(ShutDown())
+        with anyio.move_on_after(limit_s) as limit:
+            while self._instances:
+                await next(iter(self._instances.values())).gone.wait()
+        if limit.cancelled_caught:
+            logger.warning("not everything stopped within %g s; killing what is left", limit_s)
+            self._launcher.kill_all()
+            with anyio.CancelScope(shield=True):
+                while self._instances:
+                    await next(iter(self._instances.values())).gone.wait()
+
+    def post(self, event: Event) -> None:
+        """Handles *event* before it returns, unless one is being handled: then right after that one."""
+        self._events.append(event)
+        if self._handling:
+            return
+        self._handling = True
+        try:
+            while self._events:
+                for command in self._scheduler.handle(self._events.popleft(), self._clock()):
+                    self._perform(command)
+        except Exception:
+            # The scheduler's picture may be torn. Serving on with it could mean grants to dead processes or two models
+            # in memory made for one: ending the program, with everything it has started, is the safe way out.
+            logger.exception("the scheduler failed; Hostler cannot go on")
+            if self._on_fatal is not None:
+                self._on_fatal()
+            raise
+        finally:
+            self._handling = False
+        self._arm()
+
+    # Commands
+
+    def _perform(self, command: Command) -> None:
+        match command:
+            case Grant(ticket, model):
+                running = self._instances[model].running
+                assert running is not None, "only a ready instance is granted"
+                self._leases.pop(ticket)._answer(running)  # noqa: SLF001 - a lease is the supervisor's other half
+            case Refuse(ticket, refusal, detail):
+                lease = self._leases.pop(ticket)
+                lease._answer(_error_of(refusal, lease.model, detail))  # noqa: SLF001
+            case Start(model, generation):
+                assert self._group is not None, "the supervisor is not running"
+                task = self._instances[model] = _InstanceTask(generation)
+                self._group.start_soon(
+                    self._live, model, self._specs[model], task, name=f"instance {model}#{generation}"
+                )
+            case Stop(model):
+                self._instances[model].scope.cancel()
+            case Announce(model, phase, reason):
+                logger.info("%s: %s", phase.value, reason, extra={"model": model})
+                if self._on_announce is not None:
+                    self._on_announce(command)
+            case _:
+                assert_never(command)
+
+    async def _live(self, model: ModelId, spec: ModelSpec, task: _InstanceTask) -> None:
+        """Is the task of one instance; posts what becomes of it."""
+        generation = task.generation
+
+        def on_ready(running: Running) -> None:
+            task.running = running
+            self.post(Ready(model, generation))
+
+        def on_ending(reason: str) -> None:
+            self._tell_of_failure(model, reason, was_ready=task.running is not None)
+            self.post(Ending(model, generation, reason))
+
+        reason = "stopped"
+        try:
+            with task.scope:
+                await live(spec, generation, self._launcher, self._logs.model_sink(model), on_ready, on_ending)
+        except LaunchError as exc:
+            reason = str(exc)
+            self._tell_of_failure(model, reason, was_ready=False)
+        except Exception:
+            reason = "failed inside Hostler; see its log"
+            logger.exception("the instance's task failed", extra={"model": model})
+        finally:
+            del self._instances[model]
+            self.post(Exited(model, generation, reason))
+            task.gone.set()
+
+    def _tell_of_failure(self, model: ModelId, reason: str, *, was_ready: bool) -> None:
+        when = "while it was ready" if was_ready else "before it was ready"
+        tail = self._logs.tail(model)
+        told = f"; the last lines of its log:\n{tail}" if tail else "; it printed nothing"
+        logger.error("%s %s%s", reason, when, told, extra={"model": model})
+
+    # Time
+
+    def _arm(self) -> None:
+        """Sees to it that a tick comes no later than the scheduler's next deadline.
+
+        A deadline that has moved away leaves the timer as it is: it will tick once for nothing and be set anew, which is cheaper than
+        setting it at the end of every request.
+        """
+        deadline = self._scheduler.next_deadline()
+        if deadline is None or deadline >= self._timer_at:
+            return
+        self._disarm()
+        # Loops round their timers; one that fires early would find nothing due and be set again for the same moment.
+        delay = max(deadline - self._clock(), 0.0) + 0.001
+        self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+        self._timer_at = deadline
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = math.inf
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._timer_at = math.inf
+        self.post(Tick())
+
+    def _next_ticket(self) -> Ticket:
+        self._last_ticket += 1
+        return Ticket(self._last_ticket)
+
+
+class Lease:
+    """One request's claim to a model; made by `Supervisor.lease`, entered once.
+
+    A class and not a generator, for it is on the path of every request.
+    """
+
+    __slots__ = ("_future", "_result", "_supervisor", "model", "ticket")
+
+    def __init__(self, supervisor: Supervisor, model: ModelId) -> None:
+        self._supervisor = supervisor
+        self.model = model
+        self.ticket = Ticket(0)
+        self._future: asyncio.Future[None] | None = None
+        self._result: Running | HostlerError | None = None
+
+    def _answer(self, result: Running | HostlerError) -> None:
+        self._result = result
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+    async def __aenter__(self) -> Running:
+        supervisor = self._supervisor
+        self.ticket = ticket = supervisor._next_ticket()  # noqa: SLF001 - a lease is the supervisor's other half
+        supervisor._leases[ticket] = self  # noqa: SLF001
+        supervisor.post(Arrived(ticket, self.model))
+        try:
+            if self._result is None:
+                self._future = asyncio.get_running_loop().create_future()
+                await self._future
+            if isinstance(self._result, HostlerError):
+                raise self._result
+        except BaseException:
+            self._give_back()
+            raise
+        assert self._result is not None
+        return self._result
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Ends the ticket, whatever has become of it: one event for every ending leaves no race between them."""
+        self._supervisor._leases.pop(self.ticket, None)  # noqa: SLF001
+        self._supervisor.post(Left(self.ticket))
+
+
+class _InstanceTask:
+    """What the supervisor holds of one instance."""
+
+    __slots__ = ("generation", "gone", "running", "scope")
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+        self.scope = anyio.CancelScope()
+        """Cancelled to stop the instance, perhaps before its task has begun."""
+        self.running: Running | None = None
+        """Set once it is ready."""
+        self.gone = anyio.Event()
+
+
+def _terms(catalog: Catalog) -> Mapping[ModelId, Terms]:
+    return {model: Terms(entry.spec, entry.ttl_s, entry.priority) for model, entry in catalog.models.items()}
+
+
+def _error_of(refusal: Refusal, model: ModelId, detail: str) -> HostlerError:
+    """Returns what the request is told. Source of the words: compatibility specification 3.4."""
+    match refusal:
+        case Refusal.UNKNOWN | Refusal.REMOVED:
+            return NotFound(f"{refusal.value}: {model}")
+        case Refusal.UNLOADED:
+            return Unloaded(f"unspecific error: group: model unloaded: {model}")
+        case Refusal.START_FAILED:
+            return StartFailed(f"unspecific error: {detail} (model {model}; its log is at /logs/stream/{model})")
+        case Refusal.SHUTTING_DOWN:
+            return ShuttingDown("unspecific error: group is shutting down")
+        case _:
+            assert_never(refusal)
