@@ -1,0 +1,129 @@
+"""Which headers go on to an upstream, and which come back. PURE.
+
+Source: compatibility specification 3.6. One pass over a list of raw headers whose names are in lower case; for nearly every
+header that is a single look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+"""Headers that speak of one connection only."""
+
+CREDENTIALS: frozenset[bytes] = frozenset()
+"""Headers that carry the client's own keys, and stay here. TODO(#3): authorization and x-api-key, once we check them."""
+
+_SPECIAL_IN_REQUESTS = HOP_BY_HOP | CREDENTIALS | {b"content-length", b"expect", b"host", b"x-forwarded-for"}
+_SPECIAL_IN_RESPONSES = HOP_BY_HOP | {b"content-length", b"content-type"}
+
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+"""Methods that declare even an empty body: some servers answer 411 otherwise."""
+
+_PROTECTED = frozenset({b"host", b"content-length", b"x-forwarded-for"})
+"""What a client cannot have removed by naming it in `Connection`."""
+
+
+def request_headers(
+    headers: Iterable[tuple[bytes, bytes]], *, method: str, body_size: int, client: bytes, host: bytes
+) -> RawHeaders:
+    """Returns the headers for the upstream.
+
+    `Expect` is not passed on: its body is already here, and follows at once.
+
+    body_size: bytes of the body as it will be sent, whatever the client said.
+    client: its address, for `X-Forwarded-For`; empty if not known.
+    host: `Host` of a client that sent none.
+    """
+    kept: RawHeaders = []
+    connection = forwarded = b""
+    has_length = has_host = False
+    for header in headers:
+        name = header[0]
+        if name not in _SPECIAL_IN_REQUESTS:
+            kept.append(header)
+        elif name == b"host":
+            if not has_host:
+                has_host = True
+                kept.append(header)
+        elif name == b"content-length" or name == b"transfer-encoding":  # noqa: PLR1714 - twice as quick as a set
+            has_length = True
+        elif name == b"connection":
+            connection = _joined(connection, header[1])
+        elif name == b"x-forwarded-for":
+            forwarded = _joined(forwarded, header[1])
+        elif name == b"te" and b"trailers" in _tokens(header[1]):
+            kept.append((b"te", b"trailers"))
+    if connection:
+        kept = _without_named(kept, connection, _PROTECTED | {b"te"})
+    if not has_host:
+        kept.insert(0, (b"host", host))
+    if client:
+        forwarded = _joined(forwarded, client)
+    if forwarded:
+        kept.append((b"x-forwarded-for", forwarded))
+    if body_size or has_length or method in _WITH_BODY:
+        kept.append((b"content-length", b"%d" % body_size))
+    return kept
+
+
+def response_headers(headers: Iterable[tuple[bytes, bytes]], status: int) -> RawHeaders:
+    """Returns the headers for the client.
+
+    `Date` and `Server` are the upstream's: uvicorn runs with its own turned off. Reverse proxies in front of us are told
+    not to hold an event stream back.
+    """
+    kept: RawHeaders = []
+    connection = b""
+    is_event_stream = False
+    for header in headers:
+        name = header[0]
+        if name not in _SPECIAL_IN_RESPONSES:
+            kept.append(header)
+        elif name == b"content-type":
+            kept.append(header)
+            is_event_stream = b"text/event-stream" in header[1].lower()
+        elif name == b"content-length":
+            # Of a body that a 304 does not have; uvicorn would wait for it.
+            if status not in {204, 304}:
+                kept.append(header)
+        elif name == b"connection":
+            connection = _joined(connection, header[1])
+    if connection:
+        kept = _without_named(kept, connection, _PROTECTED)
+    if is_event_stream:
+        kept = [header for header in kept if header[0] != b"x-accel-buffering"]
+        kept.append((b"x-accel-buffering", b"no"))
+    return kept
+
+
+def _joined(before: bytes, value: bytes) -> bytes:
+    """Returns a list header with *value* appended."""
+    return b"%b, %b" % (before, value) if before else value
+
+
+def _tokens(value: bytes) -> frozenset[bytes]:
+    """Returns the members of a list header, in lower case."""
+    return frozenset(token.strip() for token in value.lower().split(b","))
+
+
+def _without_named(headers: RawHeaders, connection: bytes, protected: frozenset[bytes]) -> RawHeaders:
+    """Returns *headers* without those that `Connection` names."""
+    if connection == b"keep-alive" or connection == b"close":  # noqa: PLR1714 - what it nearly always says
+        return headers
+    named = _tokens(connection) - protected
+    return [header for header in headers if header[0] not in named]
