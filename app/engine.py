@@ -336,7 +336,8 @@ def _serve(argv: Sequence[str]) -> NoReturn:
     except ModuleNotFoundError as error:
         raise EngineError(EXTRA_MISSING) from error
     except ImportError as error:
-        raise EngineError(f"llama.cpp's server cannot be loaded on this machine: {error}") from error
+        remedy = "; install it: on Debian, apt-get install libgomp1" if "libgomp" in str(error) else ""
+        raise EngineError(f"llama.cpp's server cannot be loaded on this machine: {error}{remedy}") from error
     chosen = params(values, xllamacpp)
     _check_port(chosen.hostnames, chosen.port)
     for number in (signal.SIGTERM, signal.SIGINT):
