@@ -7,7 +7,7 @@ the last three digits of a nanosecond layout are zeros.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from types import MappingProxyType
 
 Layout = Callable[[datetime], str]
@@ -148,7 +148,7 @@ class Stamp:
     writing it out would be half the cost.
     """
 
-    __slots__ = ("_fractional", "_layout", "_local", "_second", "_text", "_zone")
+    __slots__ = ("_fractional", "_from", "_layout", "_local", "_text", "_until", "_zone")
 
     def __init__(self, name: str, zone: tzinfo | None = None) -> None:
         """zone: where the reader lives; None for where this machine is."""
@@ -156,8 +156,8 @@ class Stamp:
         self._layout = LAYOUTS.get(name)
         self._fractional = name in _FRACTIONAL
         self._zone = zone
-        self._second: datetime | None = None
-        self._local = datetime.min
+        # of the second worked out last
+        self._from = self._until = self._local = datetime.min.replace(tzinfo=UTC)
         self._text = ""
 
     def __bool__(self) -> bool:
@@ -167,14 +167,15 @@ class Stamp:
         """Returns *moment*, of any zone, written for the reader."""
         if self._layout is None:
             return ""
-        second = moment.replace(microsecond=0)
-        if second == self._second:
+        if self._from <= moment < self._until:
             if not self._fractional:
                 return self._text
             return self._layout(self._local.replace(microsecond=moment.microsecond))
-        self._local = moment.astimezone(self._zone)
-        self._text = text = self._layout(self._local)
-        self._second = second  # last, so that another thread at worst works it out once more
+        self._local = local = moment.astimezone(self._zone)
+        self._text = text = self._layout(local)
+        # Last, so that another thread at worst works it out once more.
+        self._from = moment.replace(microsecond=0)
+        self._until = self._from + timedelta(seconds=1)
         return text
 
 
