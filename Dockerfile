@@ -26,7 +26,7 @@ RUN apt-get update \
 COPY --from=build /opt/hostler /opt/hostler
 ENV PATH=/opt/hostler/bin:$PATH \
     PYTHONUNBUFFERED=1
-USER hostler
+USER 10001:10001
 WORKDIR /app
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \

@@ -18,9 +18,10 @@ install: $(READY)
 
 $(READY): pyproject.toml requirements/dev.txt
 	@test -n "$(PYTHON)" || { echo "Hostler needs Python 3.11 or newer with its venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
-	test -x $(BIN)/pip || "$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "setting up $(VENV); once, and after an update: a minute or so"
+	@test -x $(BIN)/pip || "$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 # The demo: two models on the embedded engine. `make run ARGS='--listen 127.0.0.1:9000'` for another address.
@@ -54,7 +55,7 @@ cover: install
 	$(BIN)/coverage report --fail-under=100 --include='app/scheduler/*,app/routing/*,planners/*'
 
 schema: install
-	$(BIN)/python -m app.config.schema
+	$(BIN)/python -m app.config.schema > .config.schema.json && mv .config.schema.json config.schema.json
 
 lock: install
 	$(LOCK) --group dev --extra demo --extra engine pyproject.toml -o requirements/dev.txt

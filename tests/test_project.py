@@ -168,7 +168,7 @@ def instructions() -> Iterator[tuple[str, str]]:
 def test_the_image_runs_as_a_user_and_says_whether_it_is_well() -> None:
     last = dict(instructions())
 
-    assert last["USER"] == "hostler"
+    assert last["USER"] == "10001:10001"
     assert last["EXPOSE"] == "8080"
     assert "/health" in last["HEALTHCHECK"]
     assert json.loads(last["ENTRYPOINT"])[:2] == ["hostler", "serve"]
