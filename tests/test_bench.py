@@ -11,7 +11,8 @@ from typing import cast
 import pytest
 
 from tests.bench import figures, targets, upstream
-from tests.bench.load import INCOMPLETE, StreamCheck, Work, measure, small_fault
+from tests.bench.checks import INCOMPLETE, StreamCheck, small_fault
+from tests.bench.load import Work, measure
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
+import random
 import shlex
 import shutil
 import socket
@@ -56,7 +58,8 @@ def available(peer: str | None) -> dict[str, Open]:
     peer: command line of one more server, with `{config}` and `{listen}` where its words go.
     """
     targets: dict[str, Open] = {"direct": _direct}
-    if nginx := shutil.which("nginx"):
+    # Debian keeps it where only root looks.
+    if nginx := shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}{os.pathsep}/usr/sbin"):
         targets["nginx"] = lambda folder: _nginx(nginx, folder)
     hostler = [sys.executable, "-m", "app.cli", "serve", "--config", "{config}", "--listen", "{listen}"]
     targets["hostler"] = lambda folder: _proxy("hostler", hostler, folder)
@@ -89,7 +92,6 @@ def ask(port: int, model: str) -> None:
 def _direct(folder: Path) -> Iterator[Target]:
     port = free_port()
     with running(upstream_command(str(port)), port, folder):
-        ask(port, MODELS[0])
         yield Target("direct", port, None)
 
 
@@ -105,7 +107,6 @@ def _proxy(name: str, words: Sequence[str], folder: Path) -> Iterator[Target]:
             word = word.replace(placeholder, value)  # noqa: PLW2901
         command.append(word)
     with running(command, port, folder) as process:
-        ask(port, MODELS[0])  # the first request loads the model
         yield Target(name, port, process.pid)
 
 
@@ -113,7 +114,7 @@ def _config() -> str:
     models = {
         model: {"cmd": shlex.join(upstream_command("${PORT}")), "proxy": f"http://{HOST}:${{PORT}}"} for model in MODELS
     }
-    return yaml.safe_dump({"healthCheckTimeout": READY_S, "startPort": free_port(), "models": models})
+    return yaml.safe_dump({"healthCheckTimeout": READY_S, "startPort": _free_ports(len(models)), "models": models})
 
 
 _NGINX = """\
@@ -157,7 +158,6 @@ def _nginx(program: str, folder: Path) -> Iterator[Target]:
         running(upstream_command(str(upstream_port)), upstream_port, folder),
         running([program, "-p", str(folder), "-e", "stderr", "-c", str(config)], port, folder) as master,
     ):
-        ask(port, MODELS[0])
         (worker,) = psutil.Process(master.pid).children()
         yield Target("nginx", port, worker.pid)
 
@@ -168,18 +168,36 @@ def free_port() -> int:
         return port
 
 
+def _free_ports(count: int) -> int:
+    """Returns the first of *count* free ports in a row, below those that the kernel hands to connecting sockets."""
+    first = random.randrange(20_000, 30_000)
+    while not all(_is_free(port) for port in range(first, first + count)):
+        first += count
+    return first
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def running(command: Sequence[str], port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Starts *command* and waits until it listens; at the end nothing that it started is left either."""
+    """Starts *command* and waits until it listens and answers; at the end nothing that it started is left either."""
     log_path = folder / f"{Path(command[0]).name}-{port}.log"
     with log_path.open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT)
     try:
-        _wait_listening(process, port)
+        try:
+            _wait_listening(process, port)
+            ask(port, MODELS[0])  # the first request loads the model
+        except TargetError as failed:
+            lines = log_path.read_text(errors="replace").splitlines()[-20:]
+            raise TargetError("\n".join([f"{failed}: {shlex.join(command)}", *lines])) from failed
         yield process
-    except TargetError as failed:
-        lines = log_path.read_text(errors="replace").splitlines()[-20:]
-        raise TargetError("\n".join([f"{failed}: {shlex.join(command)}", *lines])) from failed
     finally:
         _stop(process)
 
