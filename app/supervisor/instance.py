@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import anyio
 
@@ -26,10 +25,6 @@ class Running:
     generation: int
     transport: UpstreamTransport
     """Its own connections; closed with it."""
-    base_path: bytes
-    """Path of its base URL, to be put before request paths."""
-    base_query: bytes
-    """Query of its base URL, to be put before request queries."""
 
 
 async def live(
@@ -87,5 +82,4 @@ async def _serve(
             group.cancel_scope.cancel()
         else:
             is_ready = True
-            url = urlsplit(spec.base_url)
-            on_ready(Running(spec.launch.model, generation, transport, url.path.encode(), url.query.encode()))
+            on_ready(Running(spec.launch.model, generation, transport))

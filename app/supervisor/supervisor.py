@@ -218,11 +218,14 @@ class Supervisor:
             task.running = running
             self.post(Ready(model, generation))
 
-        def on_ending(reason: str) -> None:
-            self._tell_of_failure(model, reason, was_ready=task.running is not None)
-            self.post(Ending(model, generation, reason))
-
         reason = "stopped"
+
+        def on_ending(why: str) -> None:
+            nonlocal reason
+            reason = why
+            self._tell_of_failure(model, why, was_ready=task.running is not None)
+            self.post(Ending(model, generation, why))
+
         try:
             with task.scope:
                 await live(spec, generation, self._launcher, self._logs.model_sink(model), on_ready, on_ending)

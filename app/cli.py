@@ -1,0 +1,198 @@
+"""The `hostler` command.
+
+    hostler serve --config FILE [--listen HOST:PORT] [--watch-config]
+    hostler check --config FILE [--strict]
+    hostler demo [--listen HOST:PORT] [--write-config FILE]
+    hostler engine --model FILE --port N …
+
+Options may be written with one dash or two, and `serve` may be left out: `hostler -config FILE -listen :8080` works as
+llama-swap's users type it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app import __version__
+from app.errors import HostlerError
+
+if TYPE_CHECKING:
+    from app.config.catalog import Catalog
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_LISTEN = "127.0.0.1:8080"
+BACKLOG = 2048
+
+
+class UsageError(HostlerError):
+    """What was typed cannot be done as typed."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code: 0 done, 1 cannot, 2 not understood."""
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    if argv[:1] == ["engine"]:
+        # Its flags are llama-server's; and it should import nothing of ours that it can do without.
+        from app import engine
+
+        return engine.main(argv[1:])
+    if argv and argv[0].startswith("-") and argv[0].lstrip("-") not in {"h", "help", "version"}:
+        argv.insert(0, "serve")
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if options.version:
+        print(f"version: {__version__}")
+        return 0
+    if options.command is None:
+        parser.print_help()
+        return 2
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {"serve": _serve, "check": _check, "demo": _demo}
+    try:
+        return commands[options.command](options)
+    except HostlerError as exc:
+        print(f"hostler: {exc}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hostler", description="One URL for all the AI models on a machine.")
+    parser.add_argument("-version", "--version", action="store_true", help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="serve the models of a configuration", allow_abbrev=False)
+    _add(serve, "config", metavar="FILE", required=True, help="the YAML file")
+    _add_listen(serve)
+    _add(serve, "watch-config", action="store_true", help="reload the file when it changes")
+    _add(serve, "strict", action="store_true", help="refuse a file with unknown keys")
+
+    check = commands.add_parser("check", help="say whether a configuration is right", allow_abbrev=False)
+    _add(check, "config", metavar="FILE", required=True, help="the YAML file")
+    _add(check, "strict", action="store_true", help="unknown keys are errors")
+
+    demo = commands.add_parser("demo", help="serve two small models, nothing to prepare", allow_abbrev=False)
+    _add_listen(demo)
+    _add(demo, "write-config", metavar="FILE", help="only write the demo's configuration, as a start for one's own")
+
+    commands.add_parser(
+        "engine", help="run llama.cpp's server: an upstream that needs no other program", add_help=False
+    )
+    return parser
+
+
+def _add(parser: argparse.ArgumentParser, name: str, **how: object) -> None:
+    parser.add_argument(f"-{name}", f"--{name}", **how)  # type: ignore[arg-type]  # passed on as they are
+
+
+def _add_listen(parser: argparse.ArgumentParser) -> None:
+    _add(parser, "listen", metavar="HOST:PORT", default=DEFAULT_LISTEN, help=f"where to listen ({DEFAULT_LISTEN})")
+
+
+def _check(options: argparse.Namespace) -> int:
+    from app.config.loader import load
+
+    catalog = load(options.config, environ=os.environ, strict=options.strict)
+    for warning in catalog.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(f"{options.config}: {len(catalog.models)} models: {', '.join(catalog.models) or 'none'}")
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from app import demo
+
+    text = demo.demo_config(demo.model_file(), sys.executable)
+    if options.write_config is not None:
+        target = Path(options.write_config)
+        if target.exists():
+            raise UsageError(f"{target} exists already; name another file")
+        target.write_text(text, encoding="utf-8")
+        print(f"written: {target}; serve it with: hostler serve --config {target}")
+        return 0
+    path = demo.cache_folder() / "demo.yaml"
+    path.write_text(text, encoding="utf-8")
+    options.config, options.watch_config, options.strict = str(path), False, True
+    return _serve(options, greeting=demo.banner)
+
+
+def _serve(options: argparse.Namespace, greeting: Callable[[Catalog, str], str] | None = None) -> int:
+    from app.application import create_app
+    from app.config.active import ActiveConfig
+    from app.config.loader import load
+    from app.server import EXIT_FATAL, Server, server_config
+
+    host, port = parse_listen(options.listen)
+    config = ActiveConfig(lambda: load(options.config, environ=os.environ, strict=options.strict))
+    with bind(host, port) as listener:
+        port = listener.getsockname()[1]
+        app = create_app(config, on_fatal=lambda: server.end(EXIT_FATAL), watch_config=options.watch_config)
+        server = Server(server_config(app, host=host, port=port), app.services)
+        url = f"http://{_url_host(host)}:{port}"
+        with app.services.logs.handler:
+            logger.info("Hostler %s listens on %s, process %d", __version__, url, os.getpid())
+            if not is_loopback(host):
+                logger.info(
+                    "every machine that reaches this one's network can use it; --listen 127.0.0.1:%d keeps it here",
+                    port,
+                )
+        if greeting is not None:
+            app.services.logs.flush()
+            print(greeting(config.current(), url), flush=True)
+        server.run(sockets=[listener])
+    return server.exit_code
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Returns the host and port of *text*: `host:port`, `[v6]:port`, or `:port` for all addresses. Raises UsageError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise UsageError(f"--listen {text}: expected HOST:PORT, as {DEFAULT_LISTEN} or :8080")
+    return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Returns a listening socket, bound before anything is started. Raises UsageError when it cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as exc:
+        raise UsageError(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as exc:
+        listener.close()
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {exc.strerror or exc}; end what listens there, or choose another --listen"
+        ) from None
+    return listener
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs on this machine can connect to *host*."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _url_host(host: str) -> str:
+    if host in {"0.0.0.0", "::"}:
+        host = "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+if __name__ == "__main__":
+    sys.exit(main())

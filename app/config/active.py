@@ -1,0 +1,31 @@
+"""The configuration in force: one reference, replaced whole, and only by one that was read to its end without an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.config.catalog import Catalog
+
+
+class ActiveConfig:
+    """Holds the catalog that requests are served by from now on. Those under way keep the one they began with."""
+
+    def __init__(self, load: Callable[[], Catalog]) -> None:
+        """Loads for the first time. Raises ConfigError.
+
+        load: reads the configuration anew; may block; called in a worker thread later on.
+        """
+        self._load = load
+        self._catalog = load()
+
+    def current(self) -> Catalog:
+        """Returns the catalog in force."""
+        return self._catalog
+
+    def read(self) -> Catalog:
+        """Returns what the files say now, without taking it over. Blocks. Raises ConfigError."""
+        return self._load()
+
+    def replace(self, catalog: Catalog) -> None:
+        """Puts *catalog* in force."""
+        self._catalog = catalog

@@ -1,0 +1,54 @@
+"""From a resolved exchange to its model and back: the innermost ASGI application of every request for a model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from starlette.routing import Route
+
+from app.asgi import cancel_on_disconnect
+from app.config.catalog import Catalog
+from app.endpoints.table import ENDPOINTS, Source
+from app.exchange import exchange_of
+from app.middleware.limit import Admitted, ConcurrencyLimit
+from app.middleware.resolve import Resolve
+from app.proxy.forwarder import forward
+from app.supervisor.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class Inference:
+    """Waits for the model, forwards, gives it back."""
+
+    def __init__(self, supervisor: Supervisor, clock: Callable[[], float] = time.monotonic) -> None:
+        self._supervisor = supervisor
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one exchange. Raises ClientDisconnected, UpstreamError, Unavailable."""
+        exchange = exchange_of(scope)
+        # Outside the lease, so that a client that hangs up while it is queued leaves the queue.
+        async with cancel_on_disconnect(receive), self._supervisor.lease(exchange.model.id) as running:
+            exchange.granted_at = self._clock()
+            await forward(exchange, scope, send, running.transport)
+
+
+def model_app(supervisor: Supervisor, admitted: Admitted) -> ASGIApp:
+    """Returns what serves a resolved exchange."""
+    return ConcurrencyLimit(Inference(supervisor), admitted)
+
+
+def routes(serve: ASGIApp, current: Callable[[], Catalog]) -> list[Route]:
+    """Returns a route for each row of the table."""
+    return [
+        Route(
+            row.path,
+            Resolve(serve, current, path=row.upstream_path, in_query=row.source is Source.QUERY),
+            methods=[row.method],
+        )
+        for row in ENDPOINTS
+    ]

@@ -1,0 +1,14 @@
+"""What routing needs to know of a request, however it was encoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The model a client asked for, and how it wants the answer."""
+
+    model: str
+    """As the client wrote it; empty when it named none."""
+    streaming: bool = False

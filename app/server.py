@@ -1,0 +1,111 @@
+"""Our server: uvicorn, with an order of shutdown and signals that suit a program with children.
+
+- The first SIGINT or SIGTERM: no new connections, endless streams end, requests under way may finish, then models stop.
+- The second: everything is killed at once.
+- SIGHUP: reload.
+
+uvicorn waits for open responses before it tells the application that it is over, so endless streams are ended first, here.
+It also polls for its end ten times a second; here it waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from types import FrameType
+
+import uvicorn
+
+from app.application import Application
+from app.services import LAST_STOP_S, SHUTDOWN_S, Services
+
+EXIT_FATAL = 70
+"""Exit code of a Hostler that could not go on (EX_SOFTWARE of sysexits.h)."""
+
+EXIT_KILLED = 130
+"""Exit code after a second signal, as shells know it."""
+
+
+class Server(uvicorn.Server):
+    """One server for one application."""
+
+    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+        super().__init__(config)
+        self.exit_code = 0
+        self._services = services
+        self._end = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def main_loop(self) -> None:
+        """Serves until told to end."""
+        self._loop = asyncio.get_running_loop()
+        await self.on_tick(0)
+        if not self.should_exit:
+            await self._end.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends in order."""
+        for server in self.servers:
+            server.close()
+        self._services.begin_drain()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as uvicorn calls it
+        """Is the handler of SIGINT and SIGTERM."""
+        if self.should_exit:
+            self._services.kill()
+            os._exit(self.exit_code or EXIT_KILLED)
+        self.end(0)
+
+    def handle_reload(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as `signal` calls it
+        """Is the handler of SIGHUP."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._services.want_reload)
+
+    def end(self, exit_code: int) -> None:
+        """Asks the server to end. From the thread of the loop, in a signal handler or not."""
+        self.should_exit = True
+        self.exit_code = exit_code
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._end.set)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Puts our handlers in place; unlike uvicorn's own, it does not raise the signals again in the end: we exit with 0."""
+        handlers = {signal.SIGINT: self.handle_exit, signal.SIGTERM: self.handle_exit}
+        if hasattr(signal, "SIGHUP"):
+            handlers[signal.SIGHUP] = self.handle_reload
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def server_config(app: Application, *, host: str = "127.0.0.1", port: int = 8080) -> uvicorn.Config:
+    """Returns how uvicorn is to serve *app*."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http="httptools",
+        loop="uvloop" if os.name == "posix" else "asyncio",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        # The access line is ours (middleware/access_log.py), the log, too.
+        access_log=False,
+        log_config=None,
+        # An upstream's own headers go through; two dates would be one too many.
+        date_header=False,
+        server_header=False,
+        # Whose address is believed is decided where it is shown.
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(SHUTDOWN_S - LAST_STOP_S),
+    )

@@ -1,0 +1,134 @@
+"""The singletons and their life: made once by `create_app`, alive while the application's lifespan is."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from app.config.active import ActiveConfig
+from app.config.watcher import changes
+from app.errors import ConfigError, HostlerError
+from app.launchers.local import LocalLauncher
+from app.middleware.limit import Admitted
+from app.supervisor.supervisor import Supervisor
+from app.telemetry.logs import LogBook
+from planners.protocol import ModelId
+
+logger = logging.getLogger(__name__)
+
+SHUTDOWN_S = 30.0
+"""Seconds from the first signal until what has not stopped is killed. Source: compatibility specification 1.4."""
+
+LAST_STOP_S = 5.0
+"""Seconds that models always get to stop, however long requests took to end."""
+
+
+@dataclass(slots=True)
+class Services:
+    """Everything there is one of."""
+
+    config: ActiveConfig
+    logs: LogBook
+    launcher: LocalLauncher
+    supervisor: Supervisor
+    admitted: Admitted
+    on_fatal: Callable[[], None]
+    """Called when Hostler cannot go on; ends the program."""
+    wait_bound: Callable[[], Awaitable[None]]
+    """Returns when our own socket is bound: no model is started before."""
+    watch_config: bool = False
+
+    # of the run
+    draining_since: float | None = None
+    _reload_wanted: anyio.Event = field(default_factory=anyio.Event)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Is the lifespan: everything runs inside, and everything is gone when it is left."""
+        with self.logs.handler:
+            async with self.logs, self.launcher, anyio.create_task_group() as group:
+                self._tell_of_config()
+                await group.start(self._supervise, name="supervisor")
+                group.start_soon(self._preload, name="preload")
+                group.start_soon(self._reload_when_wanted, name="reload")
+                if self.watch_config:
+                    group.start_soon(self._watch_config, name="config watcher")
+                try:
+                    yield
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await self.supervisor.shut_down(self._time_left())
+                    logger.info("shutdown complete")
+                    group.cancel_scope.cancel()
+
+    def begin_drain(self) -> None:
+        """Ends the streams that would never end by themselves. Requests under way may finish."""
+        self.draining_since = time.monotonic()
+        self.logs.close()
+
+    def kill(self) -> None:
+        """Kills every upstream at once. For the second signal and for the end of a crashed Hostler."""
+        self.launcher.kill_all()
+        self.logs.flush()
+
+    def want_reload(self) -> None:
+        """Asks for a reload; of several that come during one, the last is enough."""
+        self._reload_wanted.set()
+
+    async def reload(self) -> None:
+        """Takes over what the configuration files say now. A wrong file changes nothing and is told of in the log."""
+        try:
+            catalog = await anyio.to_thread.run_sync(self.config.read)
+        except ConfigError as exc:
+            logger.error("the configuration was not reloaded, the old one stays: %s", exc)  # noqa: TRY400 - no trace
+            return
+        self.config.replace(catalog)
+        self.logs.reconfigure(catalog.logs)
+        self.supervisor.reconfigure(catalog)
+        logger.info("the configuration was reloaded")
+        self._tell_of_config()
+
+    def _time_left(self) -> float:
+        if self.draining_since is None:
+            return SHUTDOWN_S
+        return max(self.draining_since + SHUTDOWN_S - time.monotonic(), LAST_STOP_S)
+
+    def _tell_of_config(self) -> None:
+        for warning in self.config.current().warnings:
+            logger.warning("%s", warning)
+
+    async def _supervise(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        try:
+            await self.supervisor.run(task_status=task_status)
+        except Exception:
+            logger.exception("the supervisor failed; Hostler cannot go on")
+            self.on_fatal()
+
+    async def _preload(self) -> None:
+        await self.wait_bound()
+        async with anyio.create_task_group() as group:
+            for model in self.config.current().preload:
+                group.start_soon(self._preload_one, model, name=f"preload {model}")
+
+    async def _preload_one(self, model: ModelId) -> None:
+        try:
+            async with self.supervisor.lease(model):
+                logger.info("preloaded", extra={"model": model})
+        except HostlerError as exc:
+            logger.error("not preloaded: %s", exc, extra={"model": model})  # noqa: TRY400 - no trace
+
+    async def _reload_when_wanted(self) -> None:
+        while True:
+            await self._reload_wanted.wait()
+            # Replaced before the files are read: a change that comes during a reload gets another one.
+            self._reload_wanted = anyio.Event()
+            await self.reload()
+
+    async def _watch_config(self) -> None:
+        async for _ in changes(self.config.current().sources):
+            self.want_reload()
