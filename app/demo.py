@@ -197,7 +197,7 @@ healthCheckTimeout: 60
 macros:
   engine: |-
     {command}
-    --reverse-prompt Question: --temp 0 --port ${{PORT}}
+    --reverse-prompt Question: --temp 0 --alias ${{MODEL_ID}} --port ${{PORT}}
 
 models:
   gemma:

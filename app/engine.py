@@ -148,6 +148,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag(("--parallel", "-np"), "n_parallel", int, "requests served at once (default -1: four that share the context)"),
     Flag(("--kv-unified", "-kvu"), "kv_unified", Switch(value=True), "one context shared by all requests"),
     Flag(("--threads", "-t"), "cpuparams.n_threads", int, "threads that generate"),
+    Flag(("--poll",), "cpuparams.poll", int, "how eagerly idle threads spin, 0 to 100"),
     Flag(("--threads-batch", "-tb"), "cpuparams_batch.n_threads", int, "threads that read prompts"),
     Flag(("--batch-size", "-b"), "n_batch", int, "logical batch, in tokens"),
     Flag(("--ubatch-size", "-ub"), "n_ubatch", int, "physical batch, in tokens"),
