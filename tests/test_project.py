@@ -27,7 +27,7 @@ LARGEST = 300_000
 
 # Put together here, so that this file does not name them.
 HOSTS = ["pypi." + "org", "python" + "hosted.org", "registry." + "npmjs", "deb." + "debian.org"]
-PATHS = ["/wo" + "rk/", "/ro" + "ot/", ".py" + "env"]
+PATHS = ["/wo" + "rk/", ".py" + "env", "/tm" + "p/w/"]
 
 
 def committed() -> list[Path]:
