@@ -166,7 +166,7 @@ class Scheduler:
                     self._plans = {}
                     self._enter(instance, Phase.STOPPED, reason)
             case Unload(models):
-                for model in list(self._waiting) if models is None else models:
+                for model in [model for model in self._waiting if models is None or model in models]:
                     self._refuse_all(model, Refusal.UNLOADED)
                 for instance in self._instances.values():
                     if models is None or instance.model in models:
@@ -266,7 +266,13 @@ class Scheduler:
             wanted.add(model)
 
     def _evict(self, plan: Plan, wanted: set[ModelId], model: ModelId) -> None:
-        """Stops the victims of *plan* once all of them may go; until then those that are idle stay useful."""
+        """Stops the victims of *plan* once all of them may go; until then those that are idle stay useful.
+
+        An obsolete instance of *model* itself has to go as well, which it does as soon as it has drained.
+        """
+        own = self._instances.get(model)
+        if own is not None and own.phase is Phase.READY:
+            return
         victims = [self._instances[victim] for victim in plan.evict]
         if any(
             victim.model in wanted or victim.leases or victim.phase is Phase.STARTING

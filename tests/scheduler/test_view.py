@@ -1,0 +1,124 @@
+"""The picture others get, and the one a debugger shows."""
+
+from __future__ import annotations
+
+from app.scheduler.commands import Refusal, StopCause
+from app.scheduler.events import Terms, Tick
+from app.scheduler.instances import ModelView, Phase, QueuedView
+from tests.playbook import (
+    Announce,
+    Arrived,
+    Ending,
+    Exited,
+    Grant,
+    Left,
+    Playbook,
+    Ready,
+    Reconfigured,
+    Refuse,
+    Start,
+    Stop,
+)
+
+
+def test_view_of_a_scheduler_to_which_nothing_has_happened(play: type[Playbook]) -> None:
+    view = play("ab").view()
+
+    assert view.models == {"a": ModelView(Phase.STOPPED), "b": ModelView(Phase.STOPPED)}
+    assert view.queue == ()
+    assert not view.shutting_down
+
+
+def test_view_tells_phase_generation_leases_waiters_and_times(play: type[Playbook]) -> None:
+    book = play("ab")
+    book >> Arrived(1, "a") << Start("a", 1)
+    book.wait(2)
+    book >> Arrived(2, "a")
+    assert book.model("a") == ModelView(Phase.STARTING, 1, waiting=2, since=1000.0, idle_since=1000.0)
+
+    book.wait(1)
+    book >> Ready("a", 1) << Grant(1, "a", 1) << Grant(2, "a", 1)
+    book.wait(1)
+    book >> Left(1)
+    assert book.model("a") == ModelView(Phase.READY, 1, leases=1, since=1003.0, idle_since=1003.0)
+
+    book.wait(1)
+    book >> Left(2)
+    assert book.model("a") == ModelView(Phase.READY, 1, since=1003.0, idle_since=1005.0)
+
+    book >> Arrived(3, "b") << Stop("a", 1, StopCause.EVICTED)
+    assert book.model("a") == ModelView(Phase.STOPPING, 1, since=1005.0, idle_since=1005.0)
+    assert book.model("b") == ModelView(Phase.STOPPED, waiting=1)
+
+
+def test_queue_is_in_the_order_of_service(play: type[Playbook]) -> None:
+    book = play({"a": Terms(), "b": Terms(), "c": Terms(priority=1)})
+    book >> Arrived(1, "a") << Start("a", 1)
+    book >> Arrived(2, "b")
+    book >> Arrived(3, "c")
+    book >> Arrived(4, "b")
+
+    queue = [(queued.ticket, queued.model) for queued in book.view().queue]
+
+    assert queue == [(3, "c"), (1, "a"), (2, "b"), (4, "b")]
+
+
+def test_queue_tells_since_when(play: type[Playbook]) -> None:
+    book = play("a")
+    book.wait(7)
+    arrived = Arrived(1, "a")
+    book >> arrived << Start("a", 1)
+
+    assert book.view().queue == (QueuedView(arrived.ticket, arrived.model, since=1007.0),)
+
+
+def test_view_is_kept_until_the_next_event(play: type[Playbook]) -> None:
+    book = play("a")
+    before = book.view()
+    assert book.view() is before
+
+    book >> Tick()
+
+    assert book.view() is not before
+
+
+def test_view_does_not_change_behind_its_readers_back(play: type[Playbook]) -> None:
+    book = play("a")
+    before = book.view()
+
+    book >> Arrived(1, "a") << Start("a", 1)
+
+    assert before.models["a"] == ModelView(Phase.STOPPED)  # type: ignore[index]  # a plain name
+    assert before.queue == ()
+
+
+def test_every_change_of_phase_is_announced_with_its_reason(play: type[Playbook]) -> None:
+    book = play({"a": Terms(ttl_s=5), "b": Terms()}, announce=True)
+    book >> Arrived(1, "a") << Start("a", 1) << Announce("a", Phase.STARTING, "a may run beside what is live")
+    book >> Ready("a", 1) << Announce("a", Phase.READY, "ready") << Grant(1, "a", 1)
+    book >> Left(1)
+    reason = "makes room for b: group (default) runs one model at a time"
+    book >> Arrived(2, "b") << Announce("a", Phase.STOPPING, reason) << Stop("a", 1, StopCause.EVICTED)
+    book >> Exited("a", 1, "exited with code 0") << Announce("a", Phase.STOPPED, "exited with code 0")
+    book << Start("b", 2) << Announce("b", Phase.STARTING, "b may run beside what is live")
+    book >> Ending("b", 2, "exited with code 1") << Refuse(2, Refusal.START_FAILED, "exited with code 1")
+    book << Announce("b", Phase.STOPPING, "exited with code 1")
+    book >> Exited("b", 2, "exited with code 1") << Announce("b", Phase.STOPPED, "exited with code 1")
+
+
+def test_idle_model_is_announced_to_stop_for_its_ttl(play: type[Playbook]) -> None:
+    book = play({"a": Terms(ttl_s=5)}, announce=True)
+    book >> Arrived(1, "a") << Start("a", 1) << Announce("a", Phase.STARTING, "a may run beside what is live")
+    book >> Left(1)
+    book >> Ready("a", 1) << Announce("a", Phase.READY, "ready")
+    book.wait(5) << Announce("a", Phase.STOPPING, "idle for its ttl of 5 s") << Stop("a", 1, StopCause.IDLE)
+
+
+def test_repr_shows_instances_and_queue(play: type[Playbook]) -> None:
+    book = play("ab")
+    book >> Arrived(1, "a") << Start("a", 1)
+    book >> Ready("a", 1) << Grant(1, "a", 1)
+    book >> Reconfigured({"a": Terms(launch="new"), "b": Terms()})
+    book >> Arrived(2, "b")
+
+    assert repr(book.scheduler) == "<Scheduler [<a#1 ready, 1 leases, retiring>], waiting {'b': [2]}>"
