@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.routing import Route
@@ -13,7 +14,7 @@ from app.asgi import header, send_json
 from app.scheduler.instances import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from starlette.types import Receive, Scope, Send
 
@@ -89,8 +90,12 @@ def plain(value: object) -> object:
                 return None
             return int(value) if value.is_integer() and abs(value) < 1e21 else value
         case Mapping():
-            return {key: plain(value[original]) for key, original in sorted((str(key), key) for key in value)}
+            return {key: plain(member) for key, member in sorted(_named(value), key=itemgetter(0))}
         case list() | tuple() | set() | frozenset():
             return [plain(member) for member in value]
         case _:
             return str(value)
+
+
+def _named(mapping: Mapping[object, object]) -> Iterator[tuple[str, object]]:
+    return ((str(key), member) for key, member in mapping.items())

@@ -279,6 +279,14 @@ async def test_closing_ends_readers_after_they_have_read_everything() -> None:
         assert await read_all(book.subscribe("proxy", history=True)) == b"[INFO] last\n"
 
 
+async def test_book_closed_before_it_was_entered_has_no_news() -> None:
+    book = LogBook(LogSettings())
+    book.proxy_line("INFO", "old")
+    book.close()
+    async with book:
+        assert await read_all(book.subscribe("proxy", history=True)) == b"[INFO] old\n"
+
+
 async def test_writing_goes_on_after_closing() -> None:
     file = io.BytesIO()
     async with LogBook(LogSettings(), file) as book:

@@ -152,6 +152,7 @@ def test_standard_output_set_to_non_blocking_gets_everything() -> None:
         os.set_blocking(file.fileno(), False)
         book = LogBook(ALL, file)
         book.model_sink("a")(b"y" * (BACKLOG // 2))
+        assert not book.flush(0.05)  # the pipe is full, and nobody reads yet
         got: list[bytes] = []
         emptier = threading.Thread(target=lambda: got.append(read_until_closed(reader)))
         emptier.start()
