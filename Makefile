@@ -67,7 +67,7 @@ licences: install
 
 # What Hostler costs beside a direct connection; PEER='command with {config} and {listen}' adds another server.
 bench: install
-	PEER='$(PEER)' $(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m tests.bench $(ARGS)
 
 clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov dist build

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from app import __version__, demo
 from tests import licences
 
 ROOT = Path(__file__).parents[1]
@@ -217,10 +218,12 @@ def test_the_readme_names_the_commands_there_are() -> None:
     assert {"run", "test"} <= named <= targets
 
 
-def test_the_version_is_said_once_for_all() -> None:
-    import app
+def test_the_readme_has_the_line_that_the_demo_prints() -> None:
+    assert f"\n    {demo.curl_line('http://127.0.0.1:8080', 'gemma')}\n" in (ROOT / "README.md").read_text()
 
+
+def test_the_version_is_said_once_for_all() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text()
 
-    assert PROJECT["project"]["version"] == app.__version__
-    assert f"## {app.__version__}" in changelog or "## Unreleased" in changelog
+    assert PROJECT["project"]["version"] == __version__
+    assert f"## {__version__}" in changelog or "## Unreleased" in changelog
