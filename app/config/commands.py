@@ -25,6 +25,7 @@ def arguments(command: str, *, windows: bool) -> tuple[str, ...]:
 
 
 def _posix(text: str) -> list[str]:
+    # No backslash stands before a line's end here: `arguments` has taken it for a continuation.
     words: list[str] = []
     word: list[str] | None = None  # None between words: `""` is a word, a blank is none
     quote = ""
@@ -43,18 +44,15 @@ def _posix(text: str) -> list[str]:
             assert word is not None
             if character == '"':
                 quote = ""
-            elif character == "\\" and follower and follower in '$`"\\\n':
+            elif character == "\\" and follower and follower in '$`"\\':
                 position += 1
-                if follower != "\n":
-                    word.append(follower)
+                word.append(follower)
             else:
                 word.append(character)
         elif character in " \t\n":
             if word is not None:
                 words.append("".join(word))
                 word = None
-        elif character == "\\" and follower == "\n":
-            position += 1
         else:
             word = [] if word is None else word
             if character in "'\"":

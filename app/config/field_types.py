@@ -1,7 +1,6 @@
 """The types of fields: how a scalar as written becomes a value, by the rules of Go's yaml.v3. PURE.
 
-Each type takes a `Scalar` (or a plain Python value, which it leaves to pydantic) and tells what it expected when it cannot
-use it. In the schema each also allows `${macro}`, since editors see the file before macros are put in.
+Each type takes a `Scalar` (a list or a dict is never right) and tells what it expected when it cannot use what it got. In the schema each also allows `${macro}`, since editors see the file before macros are put in.
 """
 
 from __future__ import annotations
@@ -34,20 +33,18 @@ class NotActedOn:
 
 
 def describe(value: object) -> str:
-    """Returns *value* as an error message shows it."""
+    """Returns *value*, a scalar, list or dict of a document, as an error message shows it."""
     match value:
-        case Scalar(kind="null") | None:
+        case Scalar(kind="null"):
             return "nothing"
         case Scalar(text=text, kind="str"):
             return _quoted(text)
-        case Scalar(text=text) | str(text):
+        case Scalar(text=text):
             return text
         case list():
             return "a list"
-        case dict():
-            return "a mapping"
         case _:
-            return str(value)
+            return "a mapping"
 
 
 def _quoted(text: str) -> str:
@@ -63,25 +60,20 @@ def _wrong(what: str, value: object, example: str) -> PydanticCustomError:
 def _text(value: object) -> object:
     if isinstance(value, Scalar):
         return "" if value.kind == "null" else value.text
-    if isinstance(value, str):
-        return value
     raise _wrong("text", value, "text")
 
 
 def _flag(value: object) -> object:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, Scalar):
-        if value.kind == "bool":
-            return value.value
-        if value.text in _TRUE or value.text in _FALSE:
-            return value.text in _TRUE
+    if isinstance(value, Scalar) and value.kind == "bool":
+        return value.value
+    if isinstance(value, Scalar) and value.text in _TRUE | _FALSE:
+        return value.text in _TRUE
     raise _wrong("true or false (without quotes)", value, "true")
 
 
 def _whole(what: str, example: str) -> BeforeValidator:
     def check(value: object) -> object:
-        number = value.value if isinstance(value, Scalar) else value
+        number = value.value if isinstance(value, Scalar) else None
         if isinstance(number, float) and math.isfinite(number) and number == int(number) and abs(number) < 2**63:
             number = int(number)
         if isinstance(number, int) and not isinstance(number, bool) and -(2**63) <= number < 2**63:
@@ -92,7 +84,7 @@ def _whole(what: str, example: str) -> BeforeValidator:
 
 
 def _number(value: object) -> object:
-    number = value.value if isinstance(value, Scalar) else value
+    number = value.value if isinstance(value, Scalar) else None
     if isinstance(number, int | float) and not isinstance(number, bool) and not math.isnan(number):
         return float(number)
     raise _wrong("a number of seconds", value, "60")
@@ -101,10 +93,6 @@ def _number(value: object) -> object:
 def _duration(value: object) -> object:
     if isinstance(value, Scalar) and value.kind == "str" and (seconds := duration_s(value.text)) is not None:
         return seconds
-    if isinstance(value, Scalar) and value.text == "0":
-        return 0.0
-    if isinstance(value, float):
-        return value
     raise _wrong("a duration with its unit", value, "15s")
 
 
@@ -127,9 +115,8 @@ def plain(value: object) -> object:
         return value.text if isinstance(meant, float) and not math.isfinite(meant) else meant
     if isinstance(value, list):
         return [plain(member) for member in value]
-    if isinstance(value, dict):
-        return {key: plain(entry) for key, entry in value.items()}
-    return value
+    assert isinstance(value, dict)
+    return {key: plain(entry) for key, entry in value.items()}
 
 
 Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]

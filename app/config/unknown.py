@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args, get_origin
 
 from app.config.field_types import NotActedOn
 from app.config.settings import Settings
-from app.config.tree import ListNode, MapNode, Node, Path, Scalar, nearest
+from app.config.tree import MapNode, Node, Path, is_null, nearest
 
 if TYPE_CHECKING:
     from app.config.tree import Document
@@ -47,22 +47,26 @@ def _in_mapping(document: Document, node: MapNode, model: type[Settings], path: 
 
 
 def _in_value(document: Document, node: Node, annotation: object, path: Path) -> Iterator[Oddity]:
-    arguments = get_args(annotation)
-    if isinstance(annotation, types.UnionType):
-        for argument in arguments:
-            yield from _in_value(document, node, argument, path)
-    elif isinstance(annotation, type) and issubclass(annotation, Settings) and isinstance(node, MapNode):
-        yield from _in_mapping(document, node, annotation, path)
-    elif get_origin(annotation) is dict and isinstance(node, MapNode):
-        for key, entry in node.entries.items():
-            yield from _in_value(document, entry, arguments[1], (*path, key))
+    if not isinstance(node, MapNode):
+        return
+    for model in settings_in(annotation):
+        if get_origin(annotation) is dict:
+            for key, entry in node.entries.items():
+                if isinstance(entry, MapNode):
+                    yield from _in_mapping(document, entry, model, (*path, key))
+        else:
+            yield from _in_mapping(document, node, model, path)
+
+
+def settings_in(annotation: object) -> Iterator[type[Settings]]:
+    """Yields the settings model that a field's type is, or is a mapping to, or may be; nothing for the other types."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        yield annotation
+    elif get_origin(annotation) is dict or isinstance(annotation, types.UnionType):
+        for argument in get_args(annotation):
+            if isinstance(argument, type) and issubclass(argument, Settings):
+                yield argument
 
 
 def _says_nothing(node: Node) -> bool:
-    match node:
-        case Scalar(kind=kind):
-            return kind == "null"
-        case MapNode(entries=entries):
-            return not entries
-        case ListNode(members=members):
-            return not members
+    return is_null(node) or (isinstance(node, MapNode) and not node.entries)

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 from yaml.composer import Composer
 from yaml.parser import Parser
-from yaml.reader import Reader
+from yaml.reader import Reader, ReaderError
 from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
@@ -44,13 +44,18 @@ def read(text: str, source: str, environ: Mapping[str, str]) -> Document:
     Raises ConfigError naming *source*, the line and, where there is one, the YAML path.
     """
     marker = next(mark for mark in map(chr, range(0xE000, 0xF900)) if mark not in text)
-    composer = _GoComposer(_ENV.sub(lambda match: f"{marker}{match[1]}{marker}", text))
+    prepared = _ENV.sub(lambda match: f"{marker}{match[1]}{marker}", text)
     try:
+        composer = _GoComposer(prepared)
         root = composer.get_node() if composer.check_node() else None
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         line = mark.line + 1 if mark else None
         raise ConfigError(_syntax_problem(text, source, line, _told(exc, marker))) from exc
+    except ReaderError as exc:
+        line = prepared.count("\n", 0, exc.position) + 1
+        message = f"is not YAML: the character U+{exc.character:04X} is not allowed"
+        raise ConfigError(Problem(message, source, line=line, remedy="take it out")) from exc
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as exc:
         words = " ".join(str(exc).split())
         raise ConfigError(Problem(f"is not YAML: {words}", source)) from exc
