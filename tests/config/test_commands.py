@@ -6,7 +6,7 @@ import shlex
 import subprocess
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from app.config.commands import arguments, without_comments
 
@@ -78,6 +78,7 @@ def test_comment_lines_are_taken_out_and_the_rest_stays_as_it_is() -> None:
     assert without_comments("a \\\n# x\n  b # c\n   #y") == "a \\\n  b # c"
 
 
+@settings(deadline=None)
 @given(st.text(), st.booleans())
 def test_splitting_never_raises(command: str, windows: bool) -> None:
     words = arguments(command, windows=windows)
@@ -85,11 +86,13 @@ def test_splitting_never_raises(command: str, windows: bool) -> None:
     assert all(isinstance(word, str) for word in words)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_characters="\n\r\\#", exclude_categories=["Cs"]))))
 def test_what_shlex_quotes_comes_back(words: list[str]) -> None:
     assert words == list(arguments(shlex.join(words), windows=False))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab '\"\t"))
 def test_quotes_agree_with_shlex_where_both_take_them(command: str) -> None:
     try:
@@ -100,6 +103,7 @@ def test_quotes_agree_with_shlex_where_both_take_them(command: str) -> None:
     assert expected == list(arguments(command, windows=False))
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_characters="\n\r#\0", exclude_categories=["Cs", "Z", "Cc"]), min_size=1)))
 def test_what_windows_quotes_comes_back(words: list[str]) -> None:
     line = subprocess.list2cmdline(words)

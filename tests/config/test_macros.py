@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from app.config.macros import MAX_TEXT, Macro, go_float, put_in
 from app.config.tree import Kind, Place, Scalar, kind_of
@@ -28,6 +28,7 @@ def test_floats_read_as_go_writes_them(value: float, text: str) -> None:
     assert text == go_float(value)
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False))
 def test_a_float_comes_back(value: float) -> None:
     assert value == float(go_float(value))
@@ -198,6 +199,7 @@ _texts = st.lists(
 ).map("".join)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(_names, st.one_of(_texts, st.integers(), st.booleans(), st.floats())), max_size=4), _texts)
 def test_expansion_ends_and_refuses_in_our_words(macros: list[tuple[str, object]], command: str) -> None:
     written = json.dumps({"macros": dict(macros), "models": {"a": {"cmd": command, "proxy": "http://h:1"}}})
@@ -209,6 +211,7 @@ def test_expansion_ends_and_refuses_in_our_words(macros: list[tuple[str, object]
         assert "${gone}" not in found.models[ModelId("a")].cmd
 
 
+@settings(deadline=None)
 @given(st.one_of(st.integers(-(2**63), 2**63 - 1), st.booleans(), st.floats(allow_nan=False, allow_infinity=False)))
 def test_a_value_alone_keeps_its_type(value: float) -> None:
     text = str(value).lower() if isinstance(value, bool) else str(value)

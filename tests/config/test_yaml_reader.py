@@ -256,7 +256,7 @@ _pieces = st.one_of(
 _edits = st.lists(st.tuples(st.integers(0, len(SEED)), st.integers(0, 12), _pieces), max_size=6)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(_edits)
 def test_a_mutated_file_is_read_or_refused(edits: list[tuple[int, int, str]]) -> None:
     text = SEED
