@@ -126,7 +126,7 @@ class UpstreamTransport(httpx.AsyncBaseTransport):
         if isinstance(method, str):
             method = method.encode()
         lines = [b"%b %b HTTP/1.1" % (method, target)]
-        lines += [b"%b: %b" % header for header in headers]
+        lines += [b": ".join(header) for header in headers]
         lines.append(b"\r\n")
         head = b"\r\n".join(lines)
         # The cheapest check there is against a line smuggled in by a header: count them.

@@ -20,6 +20,7 @@ import asyncio
 import socket
 import ssl
 from contextlib import aclosing
+from time import monotonic
 from typing import TYPE_CHECKING, Literal, cast
 
 import anyio
@@ -150,9 +151,11 @@ class Connection(asyncio.Protocol):
         self._reset(is_head=is_head)
         self._is_busy = True
         timer = None
-        if self._transport.is_closing():
-            self._end(None)  # lost between the making and the asking: nobody would tell us again
         try:
+            if self._transport.is_closing():
+                # Lost between the making and the asking: nobody would tell us again.
+                self._end(None)
+                await self.arrival()
             data = body if isinstance(body, bytes) else body.data
             if len(data) <= WRITE_AT_ONCE:
                 self._transport.write(head + data)
@@ -423,8 +426,9 @@ class ConnectionPool:
 
     def take(self) -> Connection | None:
         """Returns the idle connection that was used last, or None."""
-        while self._idle:
-            connection = self._idle.pop()
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
             if connection.is_usable:
                 if not self._is_expired(connection):
                     return connection
@@ -433,11 +437,10 @@ class ConnectionPool:
 
     def put(self, connection: Connection) -> None:
         """Keeps *connection* for reuse."""
-        loop = asyncio.get_running_loop()
-        connection.idle_since = loop.time()
+        connection.idle_since = monotonic()
         self._idle.append(connection)
         if self._expiry is None and self.timeouts.idle_conn_s > 0:
-            self._expiry = loop.call_later(self.timeouts.idle_conn_s, self._expire)
+            self._expiry = asyncio.get_running_loop().call_later(self.timeouts.idle_conn_s, self._expire)
 
     async def connect(self) -> Connection:
         """Returns a new connection. Raises ConnectFailed or ConnectTimedOut."""
@@ -517,7 +520,7 @@ class ConnectionPool:
 
     def _is_expired(self, connection: Connection) -> bool:
         kept_s = self.timeouts.idle_conn_s
-        return 0 < kept_s <= asyncio.get_running_loop().time() - connection.idle_since
+        return 0 < kept_s <= monotonic() - connection.idle_since
 
     def _expire(self) -> None:
         """Drops what has been idle too long, and comes back when the next one will have been."""
@@ -525,6 +528,5 @@ class ConnectionPool:
         while self._idle and self._is_expired(self._idle[0]):
             self._idle.pop(0).abort()
         if self._idle:
-            loop = asyncio.get_running_loop()
-            due = self._idle[0].idle_since + self.timeouts.idle_conn_s
-            self._expiry = loop.call_at(max(due, loop.time()), self._expire)
+            left_s = self._idle[0].idle_since + self.timeouts.idle_conn_s - monotonic()
+            self._expiry = asyncio.get_running_loop().call_later(max(left_s, 0.0), self._expire)
