@@ -61,15 +61,17 @@ class GroupPlanner:
     def evictions(self, target: ModelId, live: AbstractSet[ModelId]) -> Plan:
         """Returns which of the *live* models must be gone before *target* may start; see `SwapPlanner`."""
         group = self._group_of[target]
-        # A live model that is in no group was removed by a reload and is on its way out: its memory is still taken.
         its_group = {model: self._group_of.get(model) for model in live if model != target}
         same = {model for model, its in its_group.items() if group.swap and its is group}
         others = {
             model
             for model, its in its_group.items()
-            if group.exclusive and its is not group and not (its is not None and its.persistent)
+            if group.exclusive and its is not None and its is not group and not its.persistent
         }
-        evict = frozenset(same | others)
+        # A live model that is in no group was removed by a reload, whatever it was before, and is on its way out: its
+        # memory is still taken.
+        removed = {model for model, its in its_group.items() if its is None and (group.swap or group.exclusive)}
+        evict = frozenset(same | others | removed)
         if not evict:
             return Plan(evict, f"{target} may run beside what is live")
         why = []
@@ -77,6 +79,8 @@ class GroupPlanner:
             why.append(f"group {group.name} runs one model at a time")
         if others:
             why.append(f"group {group.name} is exclusive")
+        if removed:
+            why.append("a model that was removed has yet to end")
         return Plan(evict, "; ".join(why))
 
     def __eq__(self, other: object) -> bool:

@@ -24,12 +24,14 @@ class Plan:
 class SwapPlanner(Protocol):
     """Decides who must go. Pure and deterministic: no clock, no I/O, no state that changes.
 
-    The scheduler asks on its own thread, perhaps several times for one event, and keeps no answer beyond the event.
+    The scheduler asks on its own thread, perhaps several times for one event, and keeps an answer only as long as the same
+    models are live.
     The shared contract test (`tests/planners/test_contract.py`) holds for every planner in `planners.PLANNERS`:
 
     - `evict` is a subset of *live* and never names the target;
     - the same question gets the same answer;
-    - it *settles*: asking again after evicting the answer evicts nothing more;
+    - it *settles*: asking again after evicting the answer evicts nothing more, and after evicting a part of it, only the rest
+      (victims end one after the other);
     - a persistent model is never named for the sake of another group.
     """
 
