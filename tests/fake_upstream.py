@@ -317,10 +317,12 @@ def _say(text: str) -> None:
 
 
 def _fork_child(options: argparse.Namespace) -> None:
-    """Leaves a child behind that does nothing but live, with every file of ours open: the output and the port."""
+    """Leaves a child behind that does nothing but live, with every file of ours open: the output and the port.
+
+    It says `child <pid>` itself, once it is all it is going to be.
+    """
     pid = os.fork()
     if pid:
-        _say(f"child {pid}")
         if options.daemonize_child:
             os.waitpid(pid, 0)
         return
@@ -328,14 +330,17 @@ def _fork_child(options: argparse.Namespace) -> None:
         os.setsid()
     if options.daemonize_child and os.fork():
         os._exit(0)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN if options.ignore_term else signal.SIG_DFL)
+    on_term = "SIG_IGN" if options.ignore_term else "SIG_DFL"
+    life = f"""
+import os, signal
+signal.signal(signal.SIGTERM, signal.{on_term})
+os.write(1, b"child %d\\n" % os.getpid())
+while True:
+    signal.pause()
+"""
     if options.child_clean_env:
-        code = "import signal; signal.pause()"
-        if options.ignore_term:
-            code = "import signal; signal.signal(15, signal.SIG_IGN); signal.pause()"
-        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", code], {})
-    while True:
-        signal.pause()
+        os.execve(sys.executable, [sys.executable, "-I", "-S", "-c", life], {})
+    exec(life)
 
 
 def _flood(size: int) -> None:

@@ -178,15 +178,16 @@ def end_run(run_id: str, groups: Mapping[int, int], *, since: int = 0, limit_s: 
         time.sleep(PAUSE_S)
 
 
-def watch(pipe: int, run_id: str, journal: str) -> None:
-    """Reads the groups of a run from *pipe* until it ends, then ends the run and removes its *journal* ("": none)."""
-    me = entry_of(os.getpid())
+def watch(pipe: int, run_id: str, since: int, journal: str) -> None:
+    """Reads the groups of a run from *pipe* until it ends, then ends the run and removes its *journal* ("": none).
+
+    since: start time of Hostler, than which nothing of the run is older.
+    """
     groups: dict[int, int] = {}
     with os.fdopen(pipe, "rb", closefd=False) as lines:
         for line in lines:
             apply_line(line, groups)
-    # Whatever Hostler started, it started after its guard.
-    end_run(run_id, groups, since=me.start if me is not None else 0)
+    end_run(run_id, groups, since=since)
     if journal:
         try:
             os.unlink(journal)  # noqa: PTH108 - no pathlib in the guard
@@ -244,8 +245,8 @@ def _main() -> None:
     # Ctrl-C, a closing terminal or a service manager's stop are for Hostler, which then ends us by ending itself.
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, signal.SIG_IGN)
-    _, run_id, journal = sys.argv
-    watch(0, run_id, journal)
+    _, run_id, since, journal = sys.argv
+    watch(0, run_id, int(since), journal)
 
 
 if __name__ == "__main__":  # pragma: no cover - another process, without `site`, where coverage cannot follow

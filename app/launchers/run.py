@@ -69,6 +69,7 @@ class Run:
                     "-S",
                     str(Path(guard.__file__).resolve()),
                     self.id,
+                    str(self.since),
                     str(self._journal.path or ""),
                 ],
                 stdin=subprocess.PIPE,
