@@ -78,12 +78,15 @@ class Tally:
         # Set once.
         self.is_over = asyncio.Event()
         self._cpu = cpu_clock(work.cpu_of)
+        self._watched = None if work.cpu_of is None else psutil.Process(work.cpu_of)
         # One window: everything is reset by `begin`.
         self._sent = 0
         self._began_at = time.perf_counter()
         self._elapsed_s = 0.0
         self._cpu_at_begin = 0.0
         self._cpu_s = 0.0
+        self._user_at_begin = 0.0
+        self._user_s = 0.0
         self._own_at_begin = 0.0
         self._own_s = 0.0
         self._latencies: list[float] = []
@@ -96,6 +99,7 @@ class Tally:
         """Forgets the warm-up."""
         self._latencies.clear()
         self._cpu_at_begin = self._cpu()
+        self._user_at_begin = self._user()
         self._own_at_begin = time.process_time()
         self._began_at = time.perf_counter()
 
@@ -104,6 +108,7 @@ class Tally:
             return
         self._elapsed_s = time.perf_counter() - self._began_at
         self._cpu_s = self._cpu() - self._cpu_at_begin
+        self._user_s = self._user() - self._user_at_begin
         self._own_s = time.process_time() - self._own_at_begin
         self.is_over.set()
 
@@ -154,7 +159,12 @@ class Tally:
         }
         if self._work.cpu_of is not None:
             result["cpu_us"] = self._cpu_s / requests * 1e6 if requests else 0.0
+            result["cpu_user_us"] = self._user_s / requests * 1e6 if requests else 0.0
         return result
+
+    def _user(self) -> float:
+        """CPU seconds of the watched process outside the kernel; ticks every 10 ms."""
+        return self._watched.cpu_times().user if self._watched else 0.0
 
 
 class Client(asyncio.Protocol):

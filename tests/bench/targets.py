@@ -112,7 +112,13 @@ def _proxy(name: str, words: Sequence[str], folder: Path) -> Iterator[Target]:
 
 def _config() -> str:
     models = {
-        model: {"cmd": shlex.join(upstream_command("${PORT}")), "proxy": f"http://{HOST}:${{PORT}}"} for model in MODELS
+        model: {
+            "cmd": shlex.join(upstream_command("${PORT}")),
+            "proxy": f"http://{HOST}:${{PORT}}",
+            # The default of 10 would refuse most of the connections.
+            "concurrencyLimit": 10_000,
+        }
+        for model in MODELS
     }
     return yaml.safe_dump({"healthCheckTimeout": READY_S, "startPort": _free_ports(len(models)), "models": models})
 
