@@ -31,7 +31,7 @@ DRAIN_BYTES = 4 * PIPE_BYTES
 class Child:
     """A running child process. Made in the loop's thread, where it also reads, watches and is released.
 
-    Starting blocks the loop for the one to three milliseconds of a fork: doing it in a thread would tie the child to the life of
+    Starting blocks the loop for the few milliseconds of a fork, once per start of a model: doing it in a thread would tie the child to the life of
     that thread (`posix.die_with_parent`) and leave a moment in which a cancelled starter does not know its own child.
     """
 
@@ -118,9 +118,11 @@ class Child:
         if status is None or self.status is not None:
             return
         self._unwatch()
-        self._drain()  # whoever hears of the end finds the last words in the log
-        self.status = status
-        self.exited.set()
+        try:
+            self._drain()  # whoever hears of the end finds the last words in the log
+        finally:
+            self.status = status
+            self.exited.set()
 
     def _read(self) -> int:
         """Hands what is there to the log, READ_BYTES at most, and returns how many bytes that were."""

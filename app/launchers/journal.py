@@ -93,6 +93,8 @@ def _reap(path: Path) -> int:
         return 0
     try:
         place, _, rest = path.read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        return 0  # it has just been removed, by its owner or by another start
     except OSError as error:
         logger.warning("cannot read the run journal %s: %s", path, error)
         return 0

@@ -118,8 +118,8 @@ class LocalUpstream:
         else:
             deadline = anyio.current_time() + SHORT_GRACE_S
             self._child.signal(signal.SIGTERM)
-        await self._end_group(deadline)
-        await self._end_rest()
+        if await self._end_group(deadline):
+            await self._end_rest()
 
     async def _ask_by_command(self, deadline: float) -> float:
         """Runs the stop command until the process has ended; returns the deadline after which its group is killed."""
@@ -159,19 +159,22 @@ class LocalUpstream:
         self._warn("the stop command has not ended the process within %g s; sending SIGTERM", self._spec.grace_s)
         give_up()
 
-    async def _end_group(self, deadline: float) -> None:
-        """Waits for the group, which has been asked to end, until *deadline*; then kills it."""
+    async def _end_group(self, deadline: float) -> bool:
+        """Waits for the group, which has been asked to end, until *deadline*, then kills it; returns if more may be left."""
         with anyio.CancelScope(deadline=deadline):
             await self._child.exited.wait()
         if self._child.status is not None:
-            group = [entry for entry in await self._members() if entry.group == self.pid]
-            await posix.wait_ended(group, deadline)
+            left = await self._members()
+            if not left:
+                return False
+            await posix.wait_ended([entry for entry in left if entry.group == self.pid], deadline)
         else:
             self._warn("has not ended within %g s of being asked: killing it", self._spec.grace_s)
         # Harmless when all have ended: the number is ours until the main process is reaped.
         self.kill()
         with anyio.move_on_after(KILL_LIMIT_S):
             await self._child.exited.wait()
+        return True
 
     async def _end_rest(self) -> None:
         """Ends what is left outside the group, and reaps what this process has adopted."""

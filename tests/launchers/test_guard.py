@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -208,19 +209,38 @@ def test_a_damaged_line_is_told(line: bytes) -> None:
 # --- the guard process
 
 
-def test_the_guard_holds_no_files_of_hostler_and_outlives_signals(tmp_path: Path) -> None:
+def test_the_guard_has_nothing_of_hostler_but_the_pipe(tmp_path: Path) -> None:
+    read_end, write_end = os.pipe()
+    os.set_inheritable(write_end, True)
     running = Run(tmp_path)
     assert running._guard is not None
     process = psutil.Process(running._guard.pid)
     with sleeper(f"{running.id}:a:1"):
-        # Its answer to a signal can be seen once it reads: it has read when it has ended what the pipe's end tells it to.
+        # What it has at the end it had all along; and it has begun for sure when it has ended something.
         assert os.getsid(process.pid) == process.pid
         assert guard.MARKER not in process.environ()
+        assert {one.name for one in Path(f"/proc/{process.pid}/fd").iterdir()} <= {"0", "1", "2", "3"}
+        os.close(write_end)
+        assert os.read(read_end, 1) == b""
 
         running.close()
 
         assert marked(f"{running.id}:") == []
+    os.close(read_end)
     assert not process.is_running()
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps")
+def test_ps_tells_the_same_where_there_is_no_proc() -> None:
+    """Run here as a rehearsal for systems that have only ps."""
+    with sleeper() as process:
+        (by_ps,) = guard._ps("-p", str(process.pid))
+        by_proc = entry(process)
+        started = int(process.create_time())
+
+    assert by_ps[:4] == by_proc[:4]
+    assert not by_ps.is_zombie
+    assert abs(by_ps.start - started) <= 1
 
 
 def test_the_guard_ignores_what_a_terminal_or_service_sends() -> None:

@@ -163,6 +163,17 @@ def test_an_unreadable_journal_is_told(tmp_path: Path, dead: tuple[int, int], ca
     assert "cannot read the run journal" in caplog.text
 
 
+def test_a_journal_that_goes_meanwhile_is_no_news(
+    tmp_path: Path, dead: tuple[int, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = forge(tmp_path, "r", dead)
+    path.unlink()
+    path.symlink_to("nowhere")
+
+    assert reap_dead_runs(tmp_path) == 0
+    assert caplog.text == ""
+
+
 def test_a_journal_that_cannot_be_removed_is_told(
     tmp_path: Path, dead: tuple[int, int], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

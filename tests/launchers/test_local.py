@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from app.launchers import LAUNCHERS, guard, local, posix
-from app.launchers.child import READ_BYTES
+from app.launchers.child import READ_BYTES, Child
 from app.launchers.local import LocalLauncher
 from app.launchers.protocol import ExitStatus, LaunchError, LaunchSpec
 from tests.launchers.conftest import Log, fake, family, guard_pid, is_free, living, marked, run_id, shell
@@ -303,6 +303,52 @@ async def test_a_server_that_forks_and_exits_is_ended(launcher: LocalLauncher, l
     assert family(launcher) == []
 
 
+async def test_stopping_one_upstream_leaves_another_alone(launcher: LocalLauncher, port: int) -> None:
+    first, second = Log(), Log()
+    flags = ("--children", "1", "--child-own-session")
+    async with launcher.launch(fake(port, *flags), first):
+        await first.until(b"child ")
+        stays = family(launcher)
+        async with launcher.launch(LaunchSpec("b", ("sh", "-c", "echo up; sleep 60")), second):
+            await second.until(b"up")
+            assert len(family(launcher)) > len(stays)
+
+        assert len(stays) == 2
+        assert family(launcher) == stays
+
+
+async def test_what_cannot_be_killed_is_told_and_does_not_hold_up_the_stop_for_ever(
+    launcher: LocalLauncher, log: Log, port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(local, "KILL_LIMIT_S", 0.1)
+    monkeypatch.setattr(guard, "send", lambda *_: None)  # as if it hung in the kernel
+    async with launcher.launch(fake(port, "--children", "1", "--child-own-session"), log):
+        await log.until(b"child ")
+
+    assert "cannot be ended" in caplog.text
+    (left,) = family(launcher)
+    left.kill()
+    left.wait()
+
+
+async def test_a_main_process_that_cannot_be_killed_is_told_and_let_go(
+    launcher: LocalLauncher, log: Log, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_signal(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(local, "KILL_LIMIT_S", 0.1)
+    monkeypatch.setattr(os, "killpg", no_signal)
+    monkeypatch.setattr(guard, "send", lambda *_: None)
+    async with launcher.launch(shell("exec sleep 60", grace_s=0.1), log) as upstream:
+        process = psutil.Process(upstream.pid)
+
+    assert "does not end although it was killed" in caplog.text
+    process.kill()
+    process.wait()
+    upstream._child._popen.wait()
+
+
 async def test_a_flood_of_output_starves_nobody_and_is_whole(launcher: LocalLauncher, port: int) -> None:
     size = 64 << 20
     sizes: list[int] = []
@@ -331,6 +377,21 @@ async def test_a_flood_of_output_starves_nobody_and_is_whole(launcher: LocalLaun
     assert max(sizes) <= READ_BYTES
     # Everybody else had a turn between one read and the next.
     assert all(before < after for before, after in pairwise(turns_at_chunk[1:-5]))
+
+
+def test_a_log_that_raises_does_not_hide_an_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(_: bytes) -> None:
+        raise ZeroDivisionError
+
+    async def main() -> ExitStatus:
+        async with (
+            LocalLauncher(tmp_path) as launcher,
+            launcher.launch(shell("echo words; exit 2"), broken) as upstream,
+        ):
+            return await upstream.wait()
+
+    assert anyio.run(main) == ExitStatus(2)
+    assert "ZeroDivisionError" in caplog.text
 
 
 # --- stop commands
@@ -590,6 +651,42 @@ async def test_without_waitid_ends_are_heard_of(
         assert (await upstream.wait()) == ExitStatus(6)
 
         launcher.tidy()
+
+
+def test_a_status_that_was_collected_stays_known() -> None:
+    with subprocess.Popen(["sh", "-c", "exit 5"]) as popen:
+        popen.wait()
+
+        assert posix.exit_of(popen) == ExitStatus(5)
+
+
+def test_without_pidfd_and_with_children_reaped_by_the_system_an_end_is_heard_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "pidfd_open")
+    test_where_children_are_reaped_by_the_system_an_end_is_heard_of_all_the_same(tmp_path)
+
+
+def test_an_end_after_the_loop_is_closed_is_no_error() -> None:
+    async def main() -> Child:
+        child = Child(["true"], {}, Log())
+        await child.exited.wait()
+        child.release()
+        return child
+
+    anyio.run(main)._ended_in_thread()
+
+
+async def test_a_pipe_that_cannot_be_widened_serves(
+    launcher: LocalLauncher, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    monkeypatch.delattr(fcntl, "F_SETPIPE_SZ")
+    async with launcher.launch(shell("echo words; exit 0"), log) as upstream:
+        await upstream.wait()
+
+    assert log.text == b"words\n"
 
 
 def test_where_children_are_reaped_by_the_system_an_end_is_heard_of_all_the_same(tmp_path: Path) -> None:
