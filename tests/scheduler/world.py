@@ -40,8 +40,6 @@ class Run:
     since: float
     idle_since: float
     phase: Phase = Phase.STARTING
-    failed: bool = False
-    """Ended before it was ready, unasked."""
 
 
 class World:
@@ -61,6 +59,8 @@ class World:
         self.waiting: dict[Ticket, tuple[ModelId, float]] = {}
         self.leases: dict[Ticket, tuple[ModelId, int]] = {}
         self.shutting_down = False
+        self.failed: ModelId | None = None
+        """Whose start the event in hand has failed."""
 
         # for good
         self._tickets = 0
@@ -109,6 +109,7 @@ class World:
     # The shadow
 
     def _take_in(self, event: Event) -> None:
+        self.failed = None
         match event:
             case Arrived(ticket, model):
                 self.waiting[ticket] = model, self.now
@@ -124,10 +125,11 @@ class World:
                     run.phase, run.since, run.idle_since = Phase.READY, self.now, self.now
             case Ending(model, generation, _):
                 if self._is(model, generation) and (run := self.runs[model]).phase is not Phase.STOPPING:
-                    run.failed = run.phase is Phase.STARTING
+                    self.failed = model if run.phase is Phase.STARTING else None
                     run.phase, run.since = Phase.STOPPING, self.now
             case Exited(model, generation, _):
                 if self._is(model, generation):
+                    self.failed = model if self.runs[model].phase is Phase.STARTING else None
                     del self.runs[model]
             case Reconfigured(terms, planner, patience_s):
                 self.terms, self.planner, self.patience_s = terms, planner, patience_s
@@ -292,14 +294,12 @@ class World:
         wanted = {model for model, _ in self.waiting.values()}
         assert wanted <= self.terms.keys()
         assert not (self.shutting_down and wanted)
+        assert self.failed not in wanted
         match event:
             case Unload(models):
                 gone = wanted | self.runs.keys() if models is None else models
                 assert not wanted & gone
                 assert all(run.phase is Phase.STOPPING for model, run in self.runs.items() if model in gone)
-            case Ending(model, generation, _):
-                if self._is(model, generation) and self.runs[model].failed and self.runs[model].since == self.now:
-                    assert self.scheduler.view().models[model].phase is Phase.STOPPING
             case _:
                 pass
 
@@ -376,19 +376,23 @@ class World:
         self.now = deadline
         self.post(Tick())
 
-    def besiege(self) -> None:
-        """Lives fairly, while newcomers keep every ready model in use: those who wait now are served all the same."""
+    def besiege(self, chance: random.Random) -> None:
+        """Lives fairly, while newcomers keep every ready model in use, and others come for any model.
+
+        Those who wait now are served all the same.
+        """
         old = set(self.waiting)
         pace = max(self.patience_s, 1.0) / 4
-        users: list[Ticket] = []
-        for _ in range(12 * (len(self.terms) + 2) + 4 * len(old)):
+        leaving: list[Ticket] = []
+        for _ in range(12 * (len(self.terms) + 2) + 6 * len(old)):
             if not old & self.waiting.keys():
                 return
-            ready = [model for model, run in self.runs.items() if run.phase is Phase.READY and model in self.terms]
-            newcomers = [self.arrive(model) for model in ready]
-            for ticket in users:  # only now: the model is never idle
+            for model in list(self.terms):
+                if chance.random() < 0.2 or (model in self.runs and self.runs[model].phase is Phase.READY):
+                    self.arrive(model)
+            for ticket in leaving:  # after the newcomers: what has not to end is never idle
                 self.post(Left(ticket))
-            users = [*newcomers, *(ticket for ticket in self.leases if ticket not in newcomers)]
+            leaving = list(self.leases)
             for model, run in list(self.runs.items()):
                 if run.phase is Phase.STARTING:
                     self.post(Ready(model, run.generation))
