@@ -33,7 +33,10 @@ def main() -> int:
         sys.exit(f"not here: {', '.join(sorted(unknown))}; there is: {', '.join(openers)}")
     chosen = {name: opener for name, opener in openers.items() if not options.only or name in options.only}
     cells = _cells(options.works, options.connections)
-    print(_machine(), flush=True)
+    machine = _machine()
+    print(machine, flush=True)
+    if psutil.getloadavg()[0] > 0.5 * (psutil.cpu_count() or 1):
+        print("the machine is busy with other things: compare the columns, but quote none of them", flush=True)
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder, contextlib.ExitStack() as stack:
             targets = _start(chosen, Path(folder), stack)
@@ -62,7 +65,7 @@ def main() -> int:
         print("\n".join(f"  {line}" for line in lines))
     if options.json:
         told = {
-            "machine": _machine(),
+            "machine": machine,
             "options": {"rounds": options.rounds, "seconds": options.seconds, "pace_ms": PACE_MS},
             "rounds": [
                 [{"target": name, **result} for cell in each.results.values() for name, result in cell.items()]

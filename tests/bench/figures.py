@@ -58,8 +58,10 @@ def figures(cells: Sequence[Cell]) -> list[Figure]:
         kind, connections = cell
         label = f"{kind}, {connections} conn."
         lines.append(Figure(f"{label}: CPU µs each", cell, "cpu_us"))
-        lines.append(Figure(f"{label}: CPU µs, user", cell, "cpu_user_us"))
-        if kind != "paced":  # its rate and latency are the upstream's pace
+        if (
+            kind != "paced"
+        ):  # its rate and latency are the upstream's pace, and it is too few streams for a coarse clock
+            lines.append(Figure(f"{label}: CPU µs, user", cell, "cpu_user_us"))
             lines.append(Figure(f"{label}: per second", cell, "per_second"))
             lines.append(Figure(f"{label}: p50 ms", cell, "p50_ms"))
             lines.append(Figure(f"{label}: p99 ms", cell, "p99_ms"))
