@@ -98,6 +98,7 @@ class Connection(asyncio.Protocol):
         "head_complete",
         "headers",
         "idle_since",
+        "is_lost",
         "keep_alive",
         "on_body",
         "status",
@@ -115,6 +116,8 @@ class Connection(asyncio.Protocol):
         self._write_paused = False
         self._waiter: asyncio.Future[None] | None = None
         self.idle_since = 0.0
+        self.is_lost = False
+        """Whether the loop has told us that it is gone for good."""
 
         # for one exchange
         self._is_busy = True
@@ -264,7 +267,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Sets the socket up."""
         self._transport = cast("asyncio.Transport", transport)
-        self._pool.add(self)
         connected = transport.get_extra_info("socket")
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         period_s = int(self._pool.timeouts.keepalive_s)
@@ -317,6 +319,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends the exchange and leaves the pool."""
+        self.is_lost = True
         self._pool.forget(self)
         self._end(exc)
         # The parser holds our methods and we hold the parser: a cycle that would wait for the collector.
@@ -458,6 +461,9 @@ class ConnectionPool:
                     if self._is_closed:
                         connection.abort()
                         raise self._closed_error()
+                    # Not when it is made: cancelled in between, uvloop closes the socket without telling the protocol.
+                    if not connection.is_lost:
+                        self._all.add(connection)
                     self._addresses.remove(address)
                     self._addresses.insert(0, address)
                     return connection
@@ -489,10 +495,6 @@ class ConnectionPool:
 
     def _closed_error(self) -> TransportClosed:
         return TransportClosed(f"the model's server at {self.origin} is being stopped")
-
-    def add(self, connection: Connection) -> None:
-        """Notes a connection that was made."""
-        self._all.add(connection)
 
     def forget(self, connection: Connection) -> None:
         """Notes that a connection is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import struct
 import tempfile
@@ -55,14 +56,16 @@ class Peer:
 
     def write(self, *pieces: bytes) -> None:
         """Writes, without waiting."""
+        if self.writer.is_closing():
+            raise ConnectionResetError("the client has left")
         for piece in pieces:
             self.writer.write(piece)
 
     async def write_split(self, data: bytes, cuts: Sequence[int] = ()) -> None:
         """Writes *data* in pieces, each of which the client has the chance to read by itself."""
         edges = [0, *sorted(cuts), len(data)]
-        for start, end in zip(edges, edges[1:], strict=False):
-            self.writer.write(data[start:end])
+        for start, end in itertools.pairwise(edges):
+            self.write(data[start:end])
             await checkpoint()
             await checkpoint()
 
@@ -113,8 +116,8 @@ async def upstream(script: Script, host: str = "127.0.0.1", **options: object) -
         served.accepted += 1
         try:
             await script(Peer(served.accepted, reader, writer))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the client has left, or the test is over; asyncio would log it
         finally:
             tasks.discard(task)
             writer.close()

@@ -272,8 +272,8 @@ async def test_the_timer_comes_back_for_younger_connections() -> None:
     async with upstream(echo_number) as served, transport_to(served.url, idle_conn_s=0.05) as transport:
         responses = [await transport.request(*GET) for _ in range(2)]
         responses[0].close()
-        transport.pool._idle[0].idle_since -= 0.02  # older than the other by that much
         responses[1].close()
+        transport.pool._idle[1].idle_since += 0.1  # younger than the other by that much
         await until(lambda: transport.pool.open_count == 1)
         await until(lambda: transport.pool.open_count == 0)
 
@@ -328,7 +328,7 @@ async def test_refused_connection_names_the_origin() -> None:
 
 async def test_connecting_has_a_limit(full_port: int) -> None:
     async with transport_to(f"http://127.0.0.1:{full_port}", connect_s=0.05) as transport:
-        with pytest.raises(ConnectTimedOut, match="within 0.05 s") as caught:
+        with pytest.raises(ConnectTimedOut, match=r"within 0\.05 s") as caught:
             await ask(transport)
 
     assert caught.value.status == 504
@@ -491,7 +491,9 @@ async def test_cancelled_at_any_moment_it_leaves_no_connection_in_use(body_size:
                 endings.add(ended)
                 await until(lambda: transport.pool.open_count == transport.pool.idle_count)
 
-                assert transport.pool.idle_count == (1 if ended else 0) or transport.pool.open_count == 0
+                # All of the answer may have come in the moment of the cancelling; what is kept then must be as good as new.
+                assert transport.pool.idle_count <= 1
+                assert await ask(transport) == b"ab"
             if ended:
                 break
 
@@ -548,15 +550,19 @@ def server_tls(certificate: Path) -> ssl.SSLContext:
 
 async def test_https_is_spoken_and_reused(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "SSL_CERT_FILE", str(certificate))
-    async with upstream(echo_number, ssl=server_tls(certificate)) as served:
-        async with transport_to(f"https://localhost:{served.port}") as transport:
-            assert [await ask(transport), await ask(transport)] == [b"1", b"1"]
-            await transport.pool.connect()
-            await until(lambda: served.accepted == 2)
+    async with (
+        upstream(echo_number, ssl=server_tls(certificate)) as served,
+        transport_to(f"https://localhost:{served.port}") as transport,
+    ):
+        assert [await ask(transport), await ask(transport)] == [b"1", b"1"]
+        await transport.pool.connect()
+        await until(lambda: served.accepted == 2)
 
 
 async def test_certificates_are_verified(certificate: Path) -> None:
-    async with upstream(echo_number, ssl=server_tls(certificate)) as served:
-        async with transport_to(f"https://localhost:{served.port}", tls_handshake_s=0) as transport:
-            with pytest.raises(ConnectFailed, match="certificate verify failed"):
-                await ask(transport)
+    async with (
+        upstream(echo_number, ssl=server_tls(certificate)) as served,
+        transport_to(f"https://localhost:{served.port}", tls_handshake_s=0) as transport,
+    ):
+        with pytest.raises(ConnectFailed, match="certificate verify failed"):
+            await ask(transport)

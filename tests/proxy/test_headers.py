@@ -1,0 +1,150 @@
+"""Which headers go on, and which come back."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.proxy.headers import HOP_BY_HOP, request_headers, response_headers
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def to_upstream(*headers: tuple[bytes, bytes], method: str = "GET", body_size: int = 0, client: bytes = b"") -> Headers:
+    return request_headers(
+        [(b"host", b"h"), *headers], method=method, body_size=body_size, client=client, host=b"fallback"
+    )
+
+
+def test_end_to_end_headers_keep_order_and_bytes() -> None:
+    sent = [
+        (b"accept", b"*/*"),
+        (b"x-a", b"1"),
+        (b"accept-encoding", b"br, gzip"),
+        (b"x-a", b"\xff"),
+        (b"cookie", b"c"),
+    ]
+
+    assert to_upstream(*sent) == [(b"host", b"h"), *sent]
+
+
+@pytest.mark.parametrize("name", sorted(HOP_BY_HOP))
+def test_hop_by_hop_headers_stay_here(name: bytes) -> None:
+    assert name not in dict(to_upstream((name, b"x"), (b"a", b"b")))
+    assert response_headers([(name, b"x"), (b"a", b"b")], 200) == [(b"a", b"b")]
+
+
+@pytest.mark.parametrize("value", [b"x-a, X-B", b"keep-alive,x-a ,\tx-b", b"close, X-A,x-b"])
+def test_headers_named_in_connection_stay_here(value: bytes) -> None:
+    named = [(b"x-a", b"1"), (b"connection", value), (b"x-b", b"2"), (b"x-c", b"3")]
+
+    assert to_upstream(*named) == [(b"host", b"h"), (b"x-c", b"3")]
+    assert response_headers(named, 200) == [(b"x-c", b"3")]
+
+
+def test_connection_may_stand_in_several_headers() -> None:
+    named = [(b"connection", b"x-a"), (b"x-a", b"1"), (b"connection", b"x-b"), (b"x-b", b"2")]
+
+    assert to_upstream(*named) == [(b"host", b"h")]
+    assert response_headers(named, 200) == []
+
+
+@pytest.mark.parametrize("value", [b"keep-alive", b"close"])
+def test_the_usual_connection_headers_name_nothing(value: bytes) -> None:
+    assert to_upstream((b"connection", value), (b"x-a", b"1")) == [(b"host", b"h"), (b"x-a", b"1")]
+
+
+def test_a_client_cannot_have_our_own_headers_removed() -> None:
+    headers = to_upstream(
+        (b"connection", b"host, content-length, x-forwarded-for"), (b"content-length", b"3"), body_size=3, client=b"::1"
+    )
+
+    assert headers == [(b"host", b"h"), (b"x-forwarded-for", b"::1"), (b"content-length", b"3")]
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [(b"trailers", True), (b"gzip, Trailers", True), (b"gzip", False), (b"", False)]
+)
+def test_of_te_only_trailers_is_passed_on(value: bytes, kept: bool) -> None:
+    headers = to_upstream((b"te", value), (b"connection", b"te"))
+
+    assert ((b"te", b"trailers") in headers) == kept
+    assert len(headers) == 1 + kept
+
+
+def test_the_clients_address_is_appended() -> None:
+    assert to_upstream(client=b"10.0.0.9")[-1] == (b"x-forwarded-for", b"10.0.0.9")
+    assert to_upstream((b"x-forwarded-for", b"1.1.1.1"), (b"x-forwarded-for", b"2.2.2.2"), client=b"10.0.0.9") == [
+        (b"host", b"h"),
+        (b"x-forwarded-for", b"1.1.1.1, 2.2.2.2, 10.0.0.9"),
+    ]
+
+
+def test_without_an_address_the_list_stays_as_it_is() -> None:
+    assert to_upstream((b"x-forwarded-for", b"1.1.1.1"))[-1] == (b"x-forwarded-for", b"1.1.1.1")
+
+
+def test_host_is_the_clients_first_one() -> None:
+    assert to_upstream((b"host", b"second")) == [(b"host", b"h")]
+
+
+def test_host_is_supplied_when_missing() -> None:
+    assert request_headers([(b"a", b"b")], method="GET", body_size=0, client=b"", host=b"up:1") == [
+        (b"host", b"up:1"),
+        (b"a", b"b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "sent", "size", "expected"),
+    [
+        ("POST", (b"content-length", b"99"), 5, b"5"),
+        ("POST", (b"transfer-encoding", b"chunked"), 5, b"5"),
+        ("POST", (b"a", b"b"), 0, b"0"),
+        ("DELETE", (b"transfer-encoding", b"chunked"), 0, b"0"),
+        ("DELETE", (b"content-length", b"0"), 0, b"0"),
+        ("GET", (b"a", b"b"), 7, b"7"),
+        ("GET", (b"a", b"b"), 0, None),
+    ],
+)
+def test_length_is_that_of_the_body_as_sent(
+    method: str, sent: tuple[bytes, bytes], size: int, expected: bytes | None
+) -> None:
+    headers = to_upstream(sent, method=method, body_size=size)
+
+    assert [value for name, value in headers if name == b"content-length"] == ([expected] if expected else [])
+    assert b"transfer-encoding" not in dict(headers)
+
+
+def test_expectation_is_fulfilled_here() -> None:
+    assert to_upstream((b"expect", b"100-continue")) == [(b"host", b"h")]
+
+
+def test_credentials_still_go_through() -> None:
+    """Until they are checked here: then they stay (issue 3), and this test turns round."""
+    sent = [(b"authorization", b"Bearer k"), (b"x-api-key", b"k")]
+
+    assert to_upstream(*sent) == [(b"host", b"h"), *sent]
+
+
+def test_answers_keep_their_date_and_server() -> None:
+    headers = [(b"date", b"d"), (b"server", b"llama.cpp"), (b"content-length", b"5"), (b"content-type", b"text/plain")]
+
+    assert response_headers(headers, 200) == headers
+
+
+@pytest.mark.parametrize("value", [b"text/event-stream", b"Text/Event-Stream; charset=utf-8"])
+def test_event_streams_are_not_to_be_held_back(value: bytes) -> None:
+    sent = [(b"content-type", value), (b"x-accel-buffering", b"yes")]
+
+    assert response_headers(sent, 200) == [(b"content-type", value), (b"x-accel-buffering", b"no")]
+
+
+def test_other_answers_keep_their_own_wish_for_buffering() -> None:
+    sent = [(b"content-type", b"application/json"), (b"x-accel-buffering", b"yes")]
+
+    assert response_headers(sent, 200) == sent
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_length_of_a_body_that_is_not_there_is_dropped(status: int) -> None:
+    assert response_headers([(b"content-length", b"5"), (b"etag", b"e")], status) == [(b"etag", b"e")]
