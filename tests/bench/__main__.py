@@ -58,11 +58,10 @@ def main() -> int:
     if swaps:
         print()
     if "hostler" in chosen:
-        print("\nhostler against its budgets (with everything switched on):")
         lines = figures.verdicts(rounds, cells, "hostler")
         if "hostler" in swaps:
             lines.append(figures.verdict("swap overhead", swaps["hostler"].overhead(), swap.BUDGET_MS, "ms"))
-        print("\n".join(f"  {line}" for line in lines))
+        print("\n".join(["\nhostler against its budgets:", *(f"  {line}" for line in lines)]) if lines else "")
     if options.json:
         told = {
             "machine": machine,
