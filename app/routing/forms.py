@@ -127,8 +127,8 @@ class Multipart:
             self._buffer.clear()
             return False
         line_end = self._buffer.find(b"\r\n", len(delimiter))
-        if line_end < 0:
-            return self._need_more_header()
+        if not self._is_whole(line_end):
+            return False
         # What precedes the first delimiter and transport padding after one mean nothing (RFC 2046).
         self._drop(line_end + 2)
         self._in_headers = True
@@ -138,24 +138,29 @@ class Multipart:
         return True
 
     def _read_headers(self) -> bool:
-        end = 0 if self._buffer.startswith(b"\r\n") else self._buffer.find(b"\r\n\r\n") + 2
-        if end == 1:
-            return self._need_more_header()
+        at = self._buffer.find(b"\r\n\r\n")
+        end = 0 if self._buffer.startswith(b"\r\n") else at + 2 if at >= 0 else -1
+        if not self._is_whole(end):
+            return False
         headers = bytes(self._buffer[:end]).decode("utf-8", "replace")
+        # A line that begins with a blank continues the one before.
+        headers = re.sub(r"\r\n[ \t]+", " ", headers)
         # The blank line's own break stays: a delimiter may follow at once, and begins with it.
         self._drop(end)
         disposition = re.search(r"^content-disposition:(.*)$", headers, re.IGNORECASE | re.MULTILINE)
         parameters = disposition[1] if disposition else ""
-        name = re.search(r'[;\s]name="((?:[^"\\]|\\.)*)"|[;\s]name=([^;\s]+)', parameters)
-        if name is not None and not re.search(r"[;\s]filename\*?=", parameters):
+        name = re.search(r'[;\s]name="((?:[^"\\]|\\.)*)"|[;\s]name=([^;\s]+)', parameters, re.IGNORECASE)
+        if name is not None and not re.search(r"[;\s]filename\*?=", parameters, re.IGNORECASE):
             self._open = Field(name[1] if name[1] is not None else name[2], self._offset + 2)
         self._in_headers = False
         return True
 
-    def _need_more_header(self) -> bool:
-        if len(self._buffer) > HEADER_LIMIT:
+    def _is_whole(self, end: int) -> bool:
+        """Whether a delimiter line or headers that end at *end* are there; -1: not yet. The limit is the same in any chunks."""
+        least = end if end >= 0 else len(self._buffer) - 1
+        if least > HEADER_LIMIT:
             raise RequestError(f"a part of the multipart body has headers of more than {HEADER_LIMIT} bytes")
-        return False
+        return end >= 0
 
     def _take(self, count: int) -> None:
         """Lets *count* bytes of content go by."""

@@ -34,9 +34,10 @@ def asked(body: bytes) -> Asked:
     """
     try:
         head = _head(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        return Asked(_text(_value(head.model)), is_truthy(_value(head.stream)))
+    except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
+        # ValueError: invalid UTF-8, or a number of more digits than Python cares to convert.
         raise RequestError(f"the request's body is not a JSON object: {exc}") from None
-    return Asked(_text(_value(head.model)), is_truthy(_value(head.stream)))
 
 
 def _text(value: object) -> str:
@@ -55,19 +56,36 @@ def is_truthy(value: object) -> bool:
 
 
 def replace_model(body: bytes, name: str) -> bytes:
-    """Returns *body* with its top-level `model` replaced by *name*, or added at the end if it has none."""
+    """Returns *body* with its top-level `model` replaced by *name*, or added at the end if it has none.
+
+    *body* is one that `asked` has taken. Of several members called `model` the last one counts, and is replaced.
+    Raises RequestError when the body is no JSON in a place that `asked` did not look at.
+    """
     raw = bytes(_head(body).model)
     new = _encode(name)
-    # The same text may stand deeper in the document; the one whose change the decoder sees is the right one.
-    for match in re.finditer(rb'"model"\s*:\s*(' + re.escape(raw) + rb")", body):
-        candidate = body[: match.start(1)] + new + body[match.end(1) :]
-        try:
-            found = bytes(_head(candidate).model)
-        except msgspec.MsgspecError:
-            continue
-        if found == new:
+    # The same text may stand deeper in the document, a million times if somebody means harm. So each place gets its own
+    # number, and decoding once tells which of them the decoder sees. A quote after `model` ends a key, whatever is before
+    # it, and what follows its colon is a whole value: numbering cannot make the document invalid.
+    places = [match.span(1) for match in re.finditer(rb'"model"\s*:\s*(' + re.escape(raw) + rb")(?=\s*[,}])", body)]
+    seen = bytes(_head(_spliced(body, [(start, end, b"%d" % n) for n, (start, end) in enumerate(places)])).model)
+    if seen.isdigit() and int(seen) < len(places):
+        start, end = places[int(seen)]
+        candidate = body[:start] + new + body[end:]
+        if bytes(_head(candidate).model) == new:
             return candidate
     # Its key is written with escapes, or is not there: rebuild the object from its members, their values untouched.
-    members = _members(body)
+    try:
+        members = _members(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
+        raise RequestError(f"the request's body is not valid JSON: {exc}") from None
     members["model"] = msgspec.Raw(new)
     return _encode(members)
+
+
+def _spliced(body: bytes, splices: list[tuple[int, int, bytes]]) -> bytes:
+    parts = []
+    position = 0
+    for start, end, new in splices:
+        parts += [body[position:start], new]
+        position = end
+    return b"".join([*parts, body[position:]])
