@@ -653,13 +653,6 @@ async def test_without_waitid_ends_are_heard_of(
         launcher.tidy()
 
 
-def test_a_status_that_was_collected_stays_known() -> None:
-    with subprocess.Popen(["sh", "-c", "exit 5"]) as popen:
-        popen.wait()
-
-        assert posix.exit_of(popen) == ExitStatus(5)
-
-
 def test_without_pidfd_and_with_children_reaped_by_the_system_an_end_is_heard_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
