@@ -90,7 +90,11 @@ class Body:
                 position = await anyio.to_thread.run_sync(self._file.seek, end)
 
     def spliced(self, splices: Sequence[Splice]) -> Body:
-        """Returns this body with *splices* made, in order of their place and not overlapping; the file is shared, not copied."""
+        """Returns this body with *splices* made, in order of their place and not overlapping; the file is shared, not copied.
+
+        To be asked of a body as it was received: splices of splices would count from other places.
+        """
+        assert not self._splices
         if self._file is None:
             parts = []
             position = 0

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from app.asgi import JSON_LIMIT, Body, header, read_body
+from app.asgi import IN_MEMORY, JSON_LIMIT, Body, header, read_body
 from app.config.catalog import Catalog, Model
-from app.errors import NotFound, TooLarge
+from app.errors import NotFound
 from app.exchange import KEY, Exchange
 from app.routing import forms, json_body
 from app.routing.asked import Asked
@@ -49,8 +49,11 @@ class Resolve:
         arrived_at = self._clock()
         catalog = self._current()
         content_type = b"" if self._in_query else header(scope, b"content-type")
-        is_multipart = b"multipart/form-data" in content_type
-        body = await read_body(receive) if not is_multipart else await read_body(receive, in_memory=MULTIPART_IN_MEMORY)
+        if self._in_query or _is_multipart(content_type):
+            # Mostly a file that nobody here looks into.
+            body = await read_body(receive, in_memory=IN_MEMORY)
+        else:
+            body = await read_body(receive, limit=JSON_LIMIT)
         try:
             asked, rewrite = await _look_into(scope, body, content_type, in_query=self._in_query)
             model = _find(catalog, asked.model)
@@ -62,9 +65,6 @@ class Resolve:
             body.close()
 
 
-MULTIPART_IN_MEMORY = 1 << 20
-"""Bytes of a multipart body kept in memory: mostly it is a file that nobody here looks into."""
-
 Rewrite = Callable[[str], Body]
 """Returns the body with another model's name in it."""
 
@@ -73,7 +73,7 @@ async def _look_into(scope: Scope, body: Body, content_type: bytes, *, in_query:
     query = scope["query_string"]
     if in_query:
         return forms.asked_by_query(query), None
-    if b"multipart/form-data" in content_type:
+    if _is_multipart(content_type):
         scan = forms.Multipart(forms.boundary_of(content_type.decode("latin-1")))
         async for chunk in body.chunks():
             scan.feed(chunk)
@@ -83,14 +83,14 @@ async def _look_into(scope: Scope, body: Body, content_type: bytes, *, in_query:
             return body.spliced([(f.start, f.end, name.encode()) for f in scan.fields if f.name == "model"])
 
         return scan.asked(query), rewrite
-    if body.is_spooled:
-        raise TooLarge(
-            f"the request's body is longer than {JSON_LIMIT} bytes, the most that is looked into for its model"
-        )
     # Many a script sends JSON under curl's default content type.
-    if b"json" in content_type or body.data.lstrip()[:1] == b"{":
+    if b"json" in content_type.lower() or body.data.lstrip()[:1] == b"{":
         return json_body.asked(body.data), lambda name: Body(json_body.replace_model(body.data, name))
     return forms.asked_by_form(body.data, query), None
+
+
+def _is_multipart(content_type: bytes) -> bool:
+    return b"multipart/form-data" in content_type.lower()
 
 
 def _find(catalog: Catalog, name: str) -> Model:

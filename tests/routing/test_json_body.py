@@ -180,7 +180,9 @@ def test_million_doubles_cost_no_more_than_reading_the_body() -> None:
     assert replace_model(body, "b") == b'{"in": [%b], "model": "b", "out": [%b]}' % (doubles, doubles)
 
 
-texts = st.one_of(st.text(max_size=8), st.sampled_from(["model", '"model"', '"model": "a"', 'x"model', "a", "\\", "stream"]))
+texts = st.one_of(
+    st.text(max_size=8), st.sampled_from(["model", '"model"', '"model": "a"', 'x"model', "a", "\\", "stream"])
+)
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(-20, 20), st.floats(allow_nan=False, allow_infinity=False, width=32), texts
 )
