@@ -19,10 +19,13 @@ async def test_client_gets_json_over_one_connection() -> None:
             served.seen.append(await peer.read_request())
             peer.write(answer(b'{"a": 1}', b"Content-Type: application/json"))
 
-    async with upstream(script) as served, transport_to(served.url) as transport:
-        async with httpx.AsyncClient(transport=transport, base_url=served.url) as client:
-            first = await client.post("/v1/x?y=1", json={"q": 2})
-            second = await client.get("/again")
+    async with (
+        upstream(script) as served,
+        transport_to(served.url) as transport,
+        httpx.AsyncClient(transport=transport, base_url=served.url) as client,
+    ):
+        first = await client.post("/v1/x?y=1", json={"q": 2})
+        second = await client.get("/again")
 
     assert first.json() == second.json() == {"a": 1}
     assert first.http_version == "HTTP/1.1"
@@ -41,9 +44,12 @@ async def test_body_of_unknown_length_is_sent_with_its_length() -> None:
         yield b"one "
         yield b"two"
 
-    async with upstream(script) as served, transport_to(served.url) as transport:
-        async with httpx.AsyncClient(transport=transport) as client:
-            await client.post(served.url, content=content())
+    async with (
+        upstream(script) as served,
+        transport_to(served.url) as transport,
+        httpx.AsyncClient(transport=transport) as client,
+    ):
+        await client.post(served.url, content=content())
 
     names = {name.lower(): value for name, value in served.seen[0].headers}
     assert served.seen[0].body == b"one two"
@@ -61,17 +67,18 @@ async def test_stream_is_read_as_it_comes() -> None:
         peer.write(b"3\r\ntwo\r\n0\r\n\r\n")
         await peer.gone()
 
-    async with upstream(script) as served, transport_to(served.url) as transport:
-        async with (
-            httpx.AsyncClient(transport=transport) as client,
-            client.stream("GET", served.url) as response,
-        ):
-            with pytest.raises(httpx.ResponseNotRead):
-                _ = response.content
-            pieces = []
-            async for piece in response.aiter_raw():
-                pieces.append(piece)
-                more.set()
+    async with (
+        upstream(script) as served,
+        transport_to(served.url) as transport,
+        httpx.AsyncClient(transport=transport) as client,
+        client.stream("GET", served.url) as response,
+    ):
+        with pytest.raises(httpx.ResponseNotRead):
+            _ = response.content
+        pieces = []
+        async for piece in response.aiter_raw():
+            pieces.append(piece)
+            more.set()
 
     assert pieces == [b"one", b"two"]
 
@@ -85,12 +92,15 @@ async def test_leaving_a_stream_tells_the_upstream() -> None:
         await peer.gone()
         gone.set()
 
-    async with upstream(script) as served, transport_to(served.url) as transport:
-        async with httpx.AsyncClient(transport=transport) as client:
-            async with client.stream("GET", served.url):
-                pass
-            await gone.wait()
-            await until(lambda: transport.pool.open_count == 0)
+    async with (
+        upstream(script) as served,
+        transport_to(served.url) as transport,
+        httpx.AsyncClient(transport=transport) as client,
+    ):
+        async with client.stream("GET", served.url):
+            pass
+        await gone.wait()
+        await until(lambda: transport.pool.open_count == 0)
 
 
 async def no_answer(peer: Peer) -> None:
@@ -130,10 +140,13 @@ async def half(peer: Peer) -> None:
 async def test_errors_are_httpx_ones(
     script: Callable[[Peer], Awaitable[None]], kind: type[httpx.TransportError]
 ) -> None:
-    async with upstream(script) as served, transport_to(served.url, response_header_s=0.05) as transport:
-        async with httpx.AsyncClient(transport=transport) as client:
-            with pytest.raises(httpx.TransportError) as caught:
-                await client.get(served.url)
+    async with (
+        upstream(script) as served,
+        transport_to(served.url, response_header_s=0.05) as transport,
+        httpx.AsyncClient(transport=transport) as client,
+    ):
+        with pytest.raises(httpx.TransportError) as caught:
+            await client.get(served.url)
 
     assert type(caught.value) is kind
     assert caught.value.request.url == served.url
@@ -145,8 +158,8 @@ async def test_refused_connection_is_a_connect_error() -> None:
             await client.get("http://127.0.0.1:1")
 
 
-async def test_late_connection_is_a_connect_timeout() -> None:
-    async with transport_to("http://127.0.0.1:1", connect_s=1e-9) as transport:
-        async with httpx.AsyncClient(transport=transport) as client:
-            with pytest.raises(httpx.ConnectTimeout):
-                await client.get("http://127.0.0.1:1")
+async def test_late_connection_is_a_connect_timeout(full_port: int) -> None:
+    url = f"http://127.0.0.1:{full_port}"
+    async with transport_to(url, connect_s=0.05) as transport, httpx.AsyncClient(transport=transport) as client:
+        with pytest.raises(httpx.ConnectTimeout):
+            await client.get(url)

@@ -7,7 +7,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -37,22 +36,6 @@ async def echo_number(peer: Peer) -> None:
     while True:
         await peer.read_request()
         peer.write(answer(b"%d" % peer.number))
-
-
-@pytest.fixture
-def full_port() -> Iterator[int]:
-    """A port on which connecting neither succeeds nor fails."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(0)
-        port = listening.getsockname()[1]
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
-        yield port
-        for filler in fillers:
-            filler.close()
 
 
 async def test_connection_is_used_again() -> None:
