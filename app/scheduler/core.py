@@ -238,13 +238,16 @@ class Scheduler:
             blockers = [
                 next(iter(self._waiting[rival].items())) for rival in rivals if model in self._plan(rival).evict
             ]
-            for ticket, since in list(tickets.items()):
+            served = []
+            for ticket, since in tickets.items():
                 if any(ticket > older and since >= its + self._patience_s for older, its in blockers):
                     break
+                served.append(ticket)
+            for ticket in served:
                 del tickets[ticket]
                 self._leases[ticket] = instance
-                instance.leases += 1
                 self._commands.append(Grant(ticket, model, instance.generation))
+            instance.leases += len(served)
             if not tickets:
                 del self._waiting[model]
 

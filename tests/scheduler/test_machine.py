@@ -26,7 +26,8 @@ from hypothesis.stateful import (
 from app.scheduler.events import Ending, Event, Exited, Left, Ready, Reconfigured, ShutDown, Terms, Unload
 from app.scheduler.instances import Phase
 from planners.groups import Group, GroupPlanner
-from planners.protocol import ModelId
+from planners.protocol import ModelId, SwapPlanner
+from tests.scheduler.pairs import Pairs
 from tests.scheduler.world import World
 
 INF = float("inf")
@@ -69,7 +70,10 @@ def configuration(models: Sequence[ModelId], number: int) -> Reconfigured:
         Group(str(index), tuple(each), chance.random() < 0.7, chance.random() < 0.3, chance.random() < 0.2)
         for index, each in enumerate(members[1:])  # those in the first are in no group
     ]
-    return Reconfigured(terms, GroupPlanner(groups, terms), chance.choice([0.0, 0.0, 3.0, 60.0, INF]))
+    planner: SwapPlanner = GroupPlanner(groups, terms)
+    if chance.random() < 0.3:
+        planner = Pairs(one + other for one in models for other in models if chance.random() < 0.4)
+    return Reconfigured(terms, planner, chance.choice([0.0, 0.0, 3.0, 60.0, INF]))
 
 
 class SchedulerMachine(RuleBasedStateMachine):

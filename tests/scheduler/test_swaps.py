@@ -19,6 +19,7 @@ from tests.playbook import (
     Unload,
     group,
 )
+from tests.scheduler.pairs import Pairs
 
 EVICTED = StopCause.EVICTED
 
@@ -147,6 +148,17 @@ def test_nothing_starts_that_an_earlier_blocked_ticket_would_evict(play: type[Pl
     book >> Arrived(3, "c")
     book >> Left(1) << Stop("a", 1, EVICTED)
     book >> Exited("a", 1) << Start("b", 2) << Start("c", 3)
+
+
+def test_nothing_starts_that_a_ticket_would_evict_which_is_itself_held_back(play: type[Playbook]) -> None:
+    """b waits for a; c has room, but b would evict it; d has room and b no quarrel with it, but c, which came first, has."""
+    book = play("abcd", planner=Pairs(["ba", "ab", "bc", "cb", "cd", "dc"]))
+    book >> Arrived(1, "a") << Start("a", 1)
+    book >> Ready("a", 1) << Grant(1, "a", 1)
+    book >> Arrived(2, "b")
+    book >> Arrived(3, "c")
+    book >> Arrived(4, "d")
+    book >> Left(2) << Start("c", 2)
 
 
 def test_models_of_a_group_that_does_not_swap_run_side_by_side(play: type[Playbook]) -> None:
