@@ -6,8 +6,11 @@ upstream with its percent-encoding as it came. Source: compatibility specificati
 
 from __future__ import annotations
 
+import html
+import re
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -44,7 +47,7 @@ class Upstream:
             raise NotFound("model not found")
         name, model, path = found
         if not path:
-            await _redirect(scope, send, f"{PREFIX}{name}/")
+            await _redirect(scope, send, f"{scope.get('root_path', '')}{PREFIX}{name}/")
             return
         body = await read_body(receive, in_memory=IN_MEMORY)
         try:
@@ -60,8 +63,10 @@ def split(catalog: Catalog, raw: str) -> tuple[str, Model, str] | None:
     Returns the name as it was written, the model, and a path that begins with a slash, or is empty when there is not even one.
     None when no run of leading segments names a model.
     """
-    ends = [at for at, character in enumerate(raw) if character == "/"]
-    for end in [len(raw), *reversed(ends)]:
+    # No longer than any name is: a path of a million slashes must not be tried a million times.
+    most_slashes = max((name.count("/") for name in (*catalog.models, *catalog.aliases)), default=0)
+    ends = [found.start() for found in islice(re.finditer(r"/|\Z", raw), most_slashes + 1)]
+    for end in reversed(ends):
         model = catalog.resolve(unquote(raw[:end]))
         if model is not None:
             return raw[:end], catalog.models[model], raw[end:]
@@ -74,7 +79,7 @@ async def _redirect(scope: Scope, send: Send, location: str) -> None:
         location += "?" + query
     # 308 keeps the method and the body of what is not a page visit.
     status, words = (301, "Moved Permanently") if scope["method"] in {"GET", "HEAD"} else (308, "Permanent Redirect")
-    body = f'<a href="{location}">{words}</a>.\n\n'.encode() if scope["method"] == "GET" else b""
+    body = f'<a href="{html.escape(location)}">{words}</a>.\n\n'.encode() if scope["method"] == "GET" else b""
     headers = [(b"location", location.encode("latin-1"))]
     await send_bytes(send, status, body, b"text/html; charset=utf-8", headers)
 

@@ -65,7 +65,7 @@ async def test_so_many_requests_are_admitted_and_not_one_more(which: Model, limi
         await until_waiting()
         assert admitted.counts() == {"a": limit}
 
-        with pytest.raises(TooManyRequests, match="^Too many requests$") as caught:
+        with pytest.raises(TooManyRequests, match=r"^Too many requests$") as caught:
             await ask(app, which)
 
         assert caught.value.retry_after_s == 1

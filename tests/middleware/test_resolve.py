@@ -165,7 +165,7 @@ async def test_model_named_otherwise_upstream_stays_as_it_is_in_queries_and_plai
      (b"", None), (b"x=1", None), (b"model=", None), multipart(x="1")],
 )  # fmt: skip
 async def test_request_that_names_no_model_is_told_so(body: bytes, content_type: str | None) -> None:
-    with pytest.raises(NotFound, match="^no model id could be identified$"):
+    with pytest.raises(NotFound, match=r"^no model id could be identified$"):
         await resolved(body, content_type)
 
 
@@ -175,7 +175,7 @@ async def test_request_that_names_no_model_is_told_so(body: bytes, content_type:
      (b"model=b", None), multipart(model="b")],
 )  # fmt: skip
 async def test_unknown_model_is_told_so(body: bytes, content_type: str | None) -> None:
-    with pytest.raises(NotFound, match="^no router for requested model$"):
+    with pytest.raises(NotFound, match=r"^no router for requested model$"):
         await resolved(body, content_type)
 
 

@@ -1,0 +1,97 @@
+"""The endpoints that lead to a model, with a real upstream behind them that tells what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.routing import Router
+
+from app.config.catalog import Catalog, Timeouts
+from app.endpoints import inference, upstream
+from app.middleware.errors import ErrorBoundary
+from app.middleware.limit import Admitted
+from app.proxy.transport import UpstreamTransport
+from app.supervisor.instance import Running
+from app.supervisor.supervisor import Supervisor
+from planners.protocol import ModelId
+from tests.asgi import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the upstream was asked."""
+
+    method: str
+    target: str
+    body: str
+
+
+def told(reply: Reply) -> Told:
+    """Returns what the upstream says it was asked."""
+    assert reply.status == 200, (reply.status, reply.body)
+    return Told(**json.loads(reply.body))
+
+
+class AlwaysReady:
+    """Stands where the supervisor does: every model is ready, at one server."""
+
+    def __init__(self, transport: UpstreamTransport) -> None:
+        self._transport = transport
+        self.leased: list[str] = []
+        self.held = 0
+
+    @asynccontextmanager
+    async def lease(self, model: ModelId) -> AsyncIterator[Running]:
+        self.leased.append(model)
+        self.held += 1
+        try:
+            yield Running(model, 1, self._transport)
+        finally:
+            self.held -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The application's model endpoints."""
+
+    app: ErrorBoundary
+    supervised: AlwaysReady
+    admitted: Admitted
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while line := await reader.readline():
+        method, target, _ = line.decode("latin-1").split(" ", 2)
+        length = 0
+        while (header := await reader.readline()) not in {b"\r\n", b""}:
+            name, _, value = header.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        body = (await reader.readexactly(length)).decode("latin-1")
+        document = json.dumps({"method": method, "target": target, "body": body}).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(document))
+        if method != "HEAD":
+            writer.write(document)
+    writer.close()
+
+
+@asynccontextmanager
+async def stack(current: Callable[[], Catalog], base_path: str = "") -> AsyncIterator[Stack]:
+    """Serves the model endpoints of the configuration in force."""
+    server = await asyncio.start_server(_answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    transport = UpstreamTransport(f"http://127.0.0.1:{port}{base_path}", Timeouts())
+    supervised, admitted = AlwaysReady(transport), Admitted()
+    serve = inference.model_app(cast(Supervisor, supervised), admitted)
+    router = Router([*inference.routes(serve, current), *upstream.routes(serve, current)], redirect_slashes=False)
+    try:
+        yield Stack(ErrorBoundary(router), supervised, admitted)
+    finally:
+        await transport.aclose()
+        server.close()
+        await server.wait_closed()
