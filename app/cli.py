@@ -27,7 +27,7 @@ from app.errors import HostlerError
 if TYPE_CHECKING:
     from app.config.catalog import Catalog
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("app.cli")  # also when run by `python -m app.cli`
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 BACKLOG = 2048
