@@ -462,7 +462,7 @@ class ConnectionPool:
                         connection.abort()
                         raise self._closed_error()
                     # Not when it is made: cancelled in between, uvloop closes the socket without telling the protocol.
-                    if not connection.is_lost:
+                    if not connection.is_lost:  # pragma: no branch - a matter of luck
                         self._all.add(connection)
                     self._addresses.remove(address)
                     self._addresses.insert(0, address)

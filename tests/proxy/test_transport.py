@@ -9,7 +9,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 from hypothesis import example, given, settings, strategies as st
 
-from app.asgi import Body
+from app.asgi import CHUNK, Body
 from app.errors import UpstreamError, UpstreamTimeout
 from app.proxy.transport import UpstreamTransport
 from app.proxy.transport_pool import HIGH_WATER, OVERHEAD_LIMIT, AnswerBroken, AnswerTimedOut, BadAnswer
@@ -383,22 +383,27 @@ async def test_body_in_memory_is_sent_whole(size: int) -> None:
     assert served.seen[0].body == body.data
 
 
-async def test_spooled_body_is_sent_whole_to_a_slow_upstream() -> None:
+async def test_spooled_body_is_sent_whole_and_no_faster_than_it_is_read() -> None:
     data = hashlib.sha256(b"seed").digest() * (24 * MIB // 32)
     body = spooled(data)
     digest = hashlib.sha256()
 
     async def script(peer: Peer) -> None:
         await peer.read_head()
+        (connection,) = transport.pool._all
+        await until(lambda: connection._write_paused)
+        for _ in range(200):
+            await checkpoint()
+        held.append(connection._transport.get_write_buffer_size())
         left = len(data)
         while left:
             piece = await peer.reader.read(100_000)
             digest.update(piece)
             left -= len(piece)
-            await checkpoint()
         peer.write(answer(b"ok"))
         await peer.gone()
 
+    held: list[int] = []
     async with upstream(script, limit=1000) as served, transport_to(served.url) as transport:
         response = await transport.request(b"POST", b"/", post(len(data)), body)
         assert await read_all(response) == b"ok"
@@ -408,6 +413,7 @@ async def test_spooled_body_is_sent_whole_to_a_slow_upstream() -> None:
     body.close()
 
     assert digest.digest() == hashlib.sha256(data).digest()
+    assert held[0] <= 2 * CHUNK
 
 
 async def test_refusal_in_mid_upload_is_delivered() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -287,6 +288,20 @@ async def test_sockets_are_told_to_probe_and_not_to_wait() -> None:
         assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 17
 
 
+async def test_sockets_are_set_up_where_the_period_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "TCP_KEEPIDLE")
+    async with upstream(echo_number) as served, transport_to(served.url) as transport:
+        assert await ask(transport) == b"1"
+
+
+async def test_connection_that_is_closing_is_not_used() -> None:
+    async with upstream(echo_number) as served, transport_to(served.url) as transport:
+        assert await ask(transport) == b"1"
+        transport.pool._idle[0].abort()
+
+        assert await ask(transport) == b"2"
+
+
 async def test_probing_can_be_turned_off() -> None:
     async with upstream(echo_number) as served, transport_to(served.url, keepalive_s=0) as transport:
         connection = await transport.pool.connect()
@@ -543,6 +558,7 @@ async def test_https_is_spoken_and_reused(certificate: Path, monkeypatch: pytest
 
 
 async def test_certificates_are_verified(certificate: Path) -> None:
+    asyncio.get_running_loop().set_debug(False)  # it would report the failed handshake of the test's own server
     async with (
         upstream(echo_number, ssl=server_tls(certificate)) as served,
         transport_to(f"https://localhost:{served.port}", tls_handshake_s=0) as transport,
