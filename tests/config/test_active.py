@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from app.config.active import ActiveConfig
+from app.config.catalog import Catalog
+from app.errors import ConfigError, Problem
+from tests.endpoints.catalogs import catalog, model
+
+FIRST, SECOND = catalog(model("a")), catalog(model("b"))
+
+
+def loading(*found: Catalog | ConfigError) -> ActiveConfig:
+    """Returns a configuration whose files say *found*, one after the other."""
+    left = list(found)
+
+    def load() -> Catalog:
+        next_one = left.pop(0)
+        if isinstance(next_one, ConfigError):
+            raise next_one
+        return next_one
+
+    return ActiveConfig(load)
+
+
+def test_first_configuration_is_in_force() -> None:
+    assert loading(FIRST).current() is FIRST
+
+
+def test_wrong_first_configuration_is_told_of() -> None:
+    with pytest.raises(ConfigError, match="bad"):
+        loading(ConfigError(Problem("bad")))
+
+
+def test_reading_anew_changes_nothing_until_it_is_put_in_force() -> None:
+    config = loading(FIRST, SECOND)
+
+    read = config.read()
+
+    assert read is SECOND
+    assert config.current() is FIRST
+    config.replace(read)
+    assert config.current() is SECOND
+
+
+def test_wrong_configuration_leaves_the_old_one_in_force() -> None:
+    config = loading(FIRST, ConfigError(Problem("bad")), SECOND)
+
+    with pytest.raises(ConfigError):
+        config.read()
+
+    assert config.current() is FIRST
+    assert config.read() is SECOND
