@@ -15,16 +15,16 @@ from urllib.parse import urlsplit
 import httpx
 
 from app.errors import UpstreamError
-from app.proxy.transport_pool import (
+from app.proxy.connection import (
     AnswerBroken,
     AnswerTimedOut,
     BadAnswer,
     ConnectFailed,
     Connection,
-    ConnectionPool,
     ConnectTimedOut,
     Framing,
 )
+from app.proxy.transport_pool import ConnectionPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

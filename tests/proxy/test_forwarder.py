@@ -19,9 +19,9 @@ from app.config.catalog import Catalog, Model, ModelSpec
 from app.errors import UpstreamError
 from app.exchange import Exchange
 from app.launchers.protocol import LaunchSpec
+from app.proxy.connection import AnswerBroken, ConnectFailed
 from app.proxy.forwarder import StreamBroken, forward, upstream_target
 from app.proxy.transport import UpstreamTransport
-from app.proxy.transport_pool import AnswerBroken, ConnectFailed
 from planners.groups import GroupPlanner
 from planners.protocol import ModelId
 from tests.asgi import Reply, call

@@ -11,8 +11,8 @@ from hypothesis import example, given, settings, strategies as st
 
 from app.asgi import CHUNK, Body
 from app.errors import UpstreamError, UpstreamTimeout
+from app.proxy.connection import HIGH_WATER, OVERHEAD_LIMIT, AnswerBroken, AnswerTimedOut, BadAnswer
 from app.proxy.transport import UpstreamTransport
-from app.proxy.transport_pool import HIGH_WATER, OVERHEAD_LIMIT, AnswerBroken, AnswerTimedOut, BadAnswer
 from tests.proxy.scripted import HOST, Peer, answer, read_all, spooled, transport_to, until, upstream
 
 pytestmark = pytest.mark.anyio

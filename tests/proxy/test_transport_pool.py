@@ -14,8 +14,8 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from app.proxy.connection import AnswerBroken, ConnectFailed, ConnectTimedOut, TransportClosed
 from app.proxy.transport import UpstreamTransport
-from app.proxy.transport_pool import AnswerBroken, ConnectFailed, ConnectTimedOut, TransportClosed
 from tests.proxy.scripted import HOST, Peer, answer, read_all, spooled, transport_to, until, upstream
 
 pytestmark = pytest.mark.anyio
