@@ -33,10 +33,11 @@ MAY_IMPORT = {
     # the ways in
     "app.cli": {"app.server", "app.application", "app.config", "app.demo", "app.engine"},
     "app.main": {"app.application", "app.config"},
-    "app.server": {"app.application", "app.services"},
+    "app.server": {"app.application", "app.services", "app.http_protocol"},
     "app.application": {"app.endpoints", "app.middleware", "app.services", "app.launchers", *SERVICES},
     "app.services": {"app.middleware.limit", "app.launchers", *SERVICES},
     "app.demo": {"app.config"},
+    "app.http_protocol": set(),
     "app.engine": set(),
     # the path of a request
     "app.endpoints": {"app.middleware", "app.scheduler.instances", *SERVICES},
