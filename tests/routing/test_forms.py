@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tempfile
+import tracemalloc
 from email import message_from_bytes, policy
 from email.message import EmailMessage, Message
 from urllib.parse import urlencode
@@ -117,11 +118,31 @@ def test_form_asks_before_the_query_and_the_first_value_wins(body: bytes, query:
     assert asked_by_form(body, query) == asked
 
 
+def test_body_of_ampersands_is_not_taken_to_pieces() -> None:
+    """Each piece would take 100 bytes."""
+    body = b"&" * 4_000_000 + b"model=a"
+    tracemalloc.start()
+    try:
+        assert asked_by_form(body, b"") == Asked("a")
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("fields", [b"xmodel=b&model=a", b"x=model=b&model=a", b"model2=b&model=a&model=c"])
+def test_name_is_the_whole_name(fields: bytes) -> None:
+    assert asked_by_form(fields, b"") == Asked("a")
+    assert asked_by_query(fields) == Asked("a")
+
+
 @given(st.lists(st.tuples(st.sampled_from(["model", "stream", "x"]), st.text(max_size=5)), max_size=6))
 def test_form_means_what_was_encoded(pairs: list[tuple[str, str]]) -> None:
     first = dict(reversed(pairs))
 
-    assert asked_by_form(urlencode(pairs).encode(), b"").model == first.get("model", "")
+    encoded = urlencode(pairs).encode()
+
+    assert asked_by_form(encoded, b"").model == first.get("model", "")
+    assert asked_by_query(encoded).model == first.get("model", "")
 
 
 # boundaries
