@@ -20,7 +20,7 @@ from starlette.routing import Router
 
 from app.asgi import send_bytes
 from app.config.active import ActiveConfig
-from app.endpoints import control, health, inference, logs, models, upstream, version
+from app.endpoints import control, health, index, inference, logs, models, upstream, version
 from app.launchers.local import LocalLauncher
 from app.middleware.access_log import AccessLog
 from app.middleware.errors import ErrorBoundary
@@ -90,6 +90,7 @@ def create_app(
             *upstream.routes(serve, config.current),
             *logs.routes(config.current, book),
             *version.routes(),
+            *index.routes(config.current),
         ],
         redirect_slashes=False,
         default=not_found,

@@ -21,6 +21,7 @@ from types import FrameType
 import uvicorn
 
 from app.application import Application
+from app.http_protocol import CorkedProtocol
 from app.services import LAST_STOP_S, SHUTDOWN_S, Services
 
 EXIT_FATAL = 70
@@ -93,7 +94,7 @@ def server_config(app: Application, *, host: str = "127.0.0.1", port: int = 8080
         app,
         host=host,
         port=port,
-        http="httptools",
+        http=CorkedProtocol,
         loop="uvloop" if os.name == "posix" else "asyncio",
         ws="none",
         lifespan="on",
