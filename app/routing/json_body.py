@@ -6,6 +6,7 @@ Only the top-level members that routing needs are looked at; the rest is skipped
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 
@@ -66,7 +67,7 @@ def replace_model(body: bytes, name: str) -> bytes:
     # The same text may stand deeper in the document, a million times if somebody means harm. So each place gets its own
     # number, and decoding once tells which of them the decoder sees. A quote after `model` ends a key, whatever is before
     # it, and what follows its colon is a whole value: numbering cannot make the document invalid.
-    places = [match.span(1) for match in re.finditer(rb'"model"\s*:\s*(' + re.escape(raw) + rb")(?=\s*[,}])", body)]
+    places = list(_places(body, raw))
     seen = bytes(_head(_spliced(body, [(start, end, b"%d" % n) for n, (start, end) in enumerate(places)])).model)
     if seen.isdigit() and int(seen) < len(places):
         start, end = places[int(seen)]
@@ -80,6 +81,17 @@ def replace_model(body: bytes, name: str) -> bytes:
         raise RequestError(f"the request's body is not valid JSON: {exc}") from None
     members["model"] = msgspec.Raw(new)
     return _encode(members)
+
+
+def _places(body: bytes, raw: bytes) -> Iterator[tuple[int, int]]:
+    """Yields start and end of every value *raw* whose key ends in `model`."""
+    match = re.compile(rb'"model"\s*:\s*(' + re.escape(raw) + rb")(?=\s*[,}])").match
+    # Searching for the key by `find` is several times as fast as by the expression.
+    at = body.find(b'"model"')
+    while at >= 0:
+        if found := match(body, at):
+            yield found.span(1)
+        at = body.find(b'"model"', at + 1)
 
 
 def _spliced(body: bytes, splices: list[tuple[int, int, bytes]]) -> bytes:
