@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from starlette.routing import Router
+from starlette.routing import Route, Router
 
 from app.asgi import send_bytes
 from app.config.active import ActiveConfig
@@ -96,7 +96,29 @@ def create_app(
         default=not_found,
         lifespan=lifespan,
     )
-    return Application(services, AccessLog(ErrorBoundary(router), book))
+    return Application(services, AccessLog(ErrorBoundary(ShortCut(router)), book))
+
+
+class ShortCut:
+    """Finds routes without parameters by their path; the router would try one pattern after the other.
+
+    Everything else, methods that do not fit included, is the router's.
+    """
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._apps: dict[tuple[str, str], ASGIApp] = {}
+        for route in router.routes:
+            if isinstance(route, Route) and not route.param_convertors:
+                for method in route.methods or ():
+                    self._apps.setdefault((method, route.path), route.app)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a connection, or the lifespan."""
+        app: ASGIApp = self._router
+        if scope["type"] == "http" and not scope.get("root_path"):
+            app = self._apps.get((scope["method"], scope["path"]), app)
+        await app(scope, receive, send)
 
 
 async def not_found(scope: Scope, _receive: Receive, send: Send) -> None:

@@ -63,6 +63,9 @@ if TYPE_CHECKING:
     from planners.protocol import ModelId, Plan, SwapPlanner
 
 
+_NEVER = float("inf")
+
+
 class Scheduler:
     """Decides; see the top of this file. One caller, one thread."""
 
@@ -81,12 +84,15 @@ class Scheduler:
         self._failures: dict[ModelId, str] = {}
         self._generation = 0
         self._shutting_down = False
+        self._any_retiring = False
+        """Whether the last reload made any instance obsolete; saves looking for them at every event."""
 
         # of the event in hand
         self._now = 0.0
         self._commands: list[Command] = []
         self._plans: dict[ModelId, Plan] = {}
         """Answers of the planner, good until the set of instances changes."""
+        self._deadline = _NEVER
         self._view: SchedulerView | None = None
 
     def handle(self, event: Event, now: float) -> list[Command]:
@@ -104,20 +110,7 @@ class Scheduler:
 
     def next_deadline(self) -> float | None:
         """Returns when a `Tick` is due if nothing happens before, always after the `now` of the last event; None: never."""
-        deadlines = [
-            instance.idle_since + terms.ttl_s
-            for model, instance in self._instances.items()
-            if instance.phase is Phase.READY
-            and not instance.leases
-            and model not in self._waiting
-            and (terms := self._terms.get(model)) is not None
-            and terms.ttl_s > 0
-        ]
-        if len(self._waiting) > 1:
-            # From then on a ticket counts as overdue, which may change the order.
-            overdue = [self._head(model) + self._patience_s for model in self._waiting]
-            deadlines += [deadline for deadline in overdue if self._now < deadline < float("inf")]
-        return min(deadlines, default=None)
+        return None if self._deadline == _NEVER else self._deadline
 
     def view(self) -> SchedulerView:
         """Returns a picture of everything, kept until the next event."""
@@ -181,6 +174,7 @@ class Scheduler:
                 for instance in self._instances.values():
                     its = terms.get(instance.model)
                     instance.retiring = its is None or its.launch != instance.launch
+                self._any_retiring = any(instance.retiring for instance in self._instances.values())
             case ShutDown():
                 self._shutting_down = True
                 for model in list(self._waiting):
@@ -214,12 +208,13 @@ class Scheduler:
     # The pass
 
     def _advance(self) -> None:
-        self._retire()
+        if self._any_retiring:
+            self._retire()
         if self._waiting:
             self._grant()
         if self._waiting:
             self._start_and_evict()
-        self._expire()
+        self._deadline = self._expire()
 
     def _retire(self) -> None:
         for instance in self._instances.values():
@@ -286,12 +281,26 @@ class Scheduler:
         for victim in sorted(victims, key=lambda victim: victim.generation):
             self._stop(victim, StopCause.EVICTED, f"makes room for {model}: {plan.reason}")
 
-    def _expire(self) -> None:
+    def _expire(self) -> float:
+        """Stops what has been idle for too long, and returns when there will be something to do without an event."""
+        deadline = _NEVER
         for model, instance in self._instances.items():
-            if instance.phase is Phase.READY and not instance.leases and model not in self._waiting:
-                terms = self._terms.get(model)
-                if terms is not None and terms.ttl_s > 0 and instance.idle_since + terms.ttl_s <= self._now:
+            if instance.leases or instance.phase is not Phase.READY or model in self._waiting:
+                continue
+            terms = self._terms.get(model)
+            if terms is not None and terms.ttl_s > 0:
+                end = instance.idle_since + terms.ttl_s
+                if end <= self._now:
                     self._stop(instance, StopCause.IDLE, f"idle for its ttl of {terms.ttl_s:g} s")
+                elif end < deadline:
+                    deadline = end
+        if len(self._waiting) > 1:
+            # From then on a ticket counts as overdue, which may change the order.
+            for model in self._waiting:
+                overdue = self._head(model) + self._patience_s
+                if self._now < overdue < deadline:
+                    deadline = overdue
+        return deadline
 
     # Questions
 
