@@ -28,6 +28,7 @@ class Behaviour:
     health: bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK"
     launch_error: str = ""
     health_is_silent: bool = False
+    impostor: str | None = None
 
     # what happened
     crash: anyio.Event = field(default_factory=anyio.Event)
@@ -48,6 +49,10 @@ class FakeUpstream:
         """Returns when the test says that it has crashed."""
         await self._behaviour.crash.wait()
         return ExitStatus(3)
+
+    async def impostor(self) -> str | None:
+        """Says what the test says."""
+        return self._behaviour.impostor
 
 
 class FakeLauncher:

@@ -91,6 +91,15 @@ class LocalUpstream:
         assert self._child.status is not None
         return self._child.status
 
+    async def impostor(self) -> str | None:
+        """Names who listens on its port, if that is surely somebody else."""
+        port = self._spec.port
+        if port is None:
+            return None
+        return await _in_thread(
+            lambda: ports.impostor(port, [self.pid, *(entry.pid for entry in self._look())], self._child.start)
+        )
+
     def kill(self) -> None:
         """Kills its group, now."""
         self._child.signal(signal.SIGKILL)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePath
 
 import anyio
+
+from app.launchers import guard
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})
 
@@ -52,18 +56,62 @@ def _in_use(family: socket.AddressFamily, address: str, port: int) -> bool:
 
 def _holder(port: int) -> str:
     """Returns who listens on *port*, as far as it may be seen. Looks through all processes: slow, only for the message."""
-    import psutil  # heavy, and wanted for the message only
-
     for pid in _listeners(port):
-        if pid is None:
-            return "a process of another user"
-        try:
-            process = psutil.Process(pid)
-            command = " ".join(process.cmdline()) or process.name()
-        except psutil.Error:
-            command = "command unknown"
-        return f"process {pid} ({command[:200]})"
+        return "a process of another user" if pid is None else name_of(pid)
     return "something that cannot be seen from here (another container, or a connection that is about to end)"
+
+
+def name_of(pid: int) -> str:
+    """Returns process *pid* in words. Clients are told, too: the program is named, its arguments may be secrets."""
+    import psutil  # heavy, and wanted for messages only
+
+    try:
+        process = psutil.Process(pid)
+        command = process.cmdline() or [process.name()]
+    except psutil.Error:
+        return f"process {pid} (command unknown)"
+    words = [PurePath(word).name for word in itertools.takewhile(lambda word: not word.startswith("-"), command[:2])]
+    return f"process {pid} ({' '.join(words)})"
+
+
+def impostor(port: int, ours: Collection[int], since: int) -> str | None:
+    """Returns in words who listens on *port* if that is surely none of the processes *ours*; None when it may be. Blocks.
+
+    Whoever answers there could be taken for the upstream. Surely another's is a server that is older than ours, or another
+    Hostler's. What cannot be seen gets the benefit of the doubt: a container's port is held by a process of its engine.
+
+    since: start time of our eldest process, as in `guard.Entry`.
+    """
+    inodes = _inodes(port)
+    if any(_holds(pid, inodes) for pid in ours):
+        return None
+    for pid in _listeners(port):
+        entry = None if pid is None or pid in ours else guard.entry_of(pid)
+        if entry is not None and (entry.start < since or guard.carries(entry.pid, f"{guard.MARKER}=".encode())):
+            return name_of(entry.pid)
+    return None
+
+
+def _inodes(port: int) -> set[str]:
+    """Returns the names, as in /proc/PID/fd, of the sockets that listen on *port* (see proc(5), /proc/net/tcp); Linux only."""
+    found: set[str] = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:  # no IPv6, or no Linux
+            continue
+        for line in lines:
+            fields = line.split()
+            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                found.add(f"socket:[{fields[9]}]")
+    return found
+
+
+def _holds(pid: int, inodes: set[str]) -> bool:
+    try:
+        return any(str(link.readlink()) in inodes for link in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:  # it has ended, or changed its user
+        return False
 
 
 def _listeners(port: int) -> Iterator[int | None]:

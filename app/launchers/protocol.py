@@ -93,6 +93,12 @@ class Upstream(Protocol):
     async def wait(self) -> ExitStatus:
         """Returns when the main process has ended."""
 
+    async def impostor(self) -> str | None:
+        """Names who serves at its address if that is surely somebody else; None when it may be the upstream itself.
+
+        Asked once, when the address has begun to answer: the port was free at the start, but may have been lost since.
+        """
+
 
 class Launcher(Protocol):
     """Starts and stops one kind of upstream; see the contract above."""

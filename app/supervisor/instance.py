@@ -80,6 +80,9 @@ async def _serve(
         if limit.cancelled_caught:
             on_ending(f"health check timed out after {spec.health_check_timeout_s:g}s")
             group.cancel_scope.cancel()
+        elif (stranger := await upstream.impostor()) is not None:
+            on_ending(f"its port {spec.launch.port} was taken by {stranger} while it started")
+            group.cancel_scope.cancel()
         else:
             is_ready = True
             on_ready(Running(spec.launch.model, generation, transport))

@@ -101,6 +101,16 @@ async def test_news_from_the_upstream_is_a_reason_to_ask_at_once(monkeypatch: py
         group.cancel_scope.cancel()
 
 
+async def test_strangers_server_on_its_port_is_not_taken_for_it() -> None:
+    launcher = FakeLauncher()
+    launcher.model("a").impostor = "process 1 (init)"
+    life = Life(launcher)
+    await life.run()
+
+    assert life.running is None
+    assert life.endings == [f"its port {life.spec.launch.port} was taken by process 1 (init) while it started"]
+
+
 async def test_crash_says_whether_it_was_ready() -> None:
     launcher = FakeLauncher()
     behaviour = launcher.model("a")

@@ -28,6 +28,9 @@ class Mainframe:
     async def wait(self) -> ExitStatus:
         return ExitStatus(0)
 
+    async def impostor(self) -> None:
+        return None
+
 
 class Datacentre:
     """A launcher that starts upstreams somewhere else."""
