@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
 import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import anyio
 import psutil
@@ -14,6 +19,9 @@ from app.application import Application, create_app
 from app.config.active import ActiveConfig
 from app.config.loader import load
 from app.errors import ConfigError
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
 LOOK_EVERY_S = 0.05
 LOOK_FOR_S = 10.0
@@ -63,4 +71,37 @@ def _app() -> Application:
     return create_app(config, wait_bound=wait_bound)
 
 
-app = _app()
+class UnderUvicorn:
+    """The application with what our own server (`app/server.py`) does for it otherwise."""
+
+    def __init__(self, application: Application) -> None:
+        self.services = application.services
+        self._application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a connection, or the lifespan."""
+        if scope["type"] == "lifespan":
+            self._prepare()
+        await self._application(scope, receive, send)
+
+    def _prepare(self) -> None:
+        # uvicorn waits for open responses before it ends the lifespan: log streams have to be ended before.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._draining(signal.getsignal(number)))
+        # Our access lines are in our own log; twice is once too many.
+        access = logging.getLogger("uvicorn.access")
+        access.handlers.clear()
+        access.propagate = False
+
+    def _draining(self, before: Callable[[int, FrameType | None], object] | int | None) -> Callable[..., None]:
+        def handler(number: int, frame: FrameType | None) -> None:
+            if self.services.draining_since is None:
+                self.services.begin_drain()
+            if callable(before):
+                before(number, frame)
+
+        return handler
+
+
+app = UnderUvicorn(_app())

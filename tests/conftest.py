@@ -14,6 +14,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _state_of_tests_only(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps journals of the programs that tests start out of the user's own state directory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOSTLER_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind() -> Iterator[None]:
     """Fails a test that leaves a child process or a listening socket of this process behind."""

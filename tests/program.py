@@ -54,6 +54,13 @@ class Program:
         """Returns what it has printed."""
         return self.output.read_text()
 
+    def answers(self) -> bool:
+        """Returns whether it takes requests."""
+        try:
+            return self.get("/health").status_code == 200
+        except httpx.TransportError:
+            return False
+
     def descendants(self) -> list[psutil.Process]:
         """Returns every process of this test but Hostler itself."""
         return [process for process in psutil.process_iter() if self._is_ours(process)]

@@ -114,6 +114,30 @@ def test_model_is_preloaded_but_not_before_the_socket_is_bound(tmp_path: Path) -
     assert not any(child.is_running() for child in below)
 
 
+def test_open_log_stream_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("models: {a: {cmd: 'server ${PORT}'}}")
+    port = free_port()
+    with subprocess.Popen(
+        command("--port", str(port)),
+        cwd=ROOT,
+        env=environment(config),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        try:
+            until_served(process, f"http://127.0.0.1:{port}/health")
+            with httpx.stream("GET", f"http://127.0.0.1:{port}/logs/stream", trust_env=False, timeout=30) as logs:
+                process.terminate()
+                printed, _ = process.communicate(timeout=20)
+                logs.read()
+        finally:
+            process.kill()
+
+    assert b"shutdown complete" in printed
+    assert printed.count(b"GET /health") == 1  # by our own access log, not by uvicorn's, too
+
+
 def test_wrong_configuration_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("models: {a: {cmd: 'server ${PORT}', ttl: soon}}")

@@ -155,19 +155,11 @@ def test_second_signal_ends_everything_at_once(tmp_path: Path) -> None:
         client.start()
         program.until(lambda: stats(program, "a")["running"] >= 1)
         program.process.send_signal(signal.SIGINT)
-        program.until(lambda: not _answers(program))
+        program.until(lambda: not program.answers())
 
         assert program.end(signal.SIGINT) == 130
         assert program.nothing_is_left()
         client.join()
-
-
-def _answers(program: Program) -> bool:
-    try:
-        program.get("/health")
-    except httpx.TransportError:
-        return False
-    return True
 
 
 def _ignoring_errors(program: Program, **knobs: object) -> None:
