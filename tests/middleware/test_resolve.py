@@ -59,7 +59,10 @@ async def resolved(
 
 
 def multipart(**fields: str) -> tuple[bytes, str]:
-    request = httpx.Request("POST", "http://x/", data=fields, files={"file": ("a.wav", b"\r\n--RIFF\x00", "audio/wav")})
+    # A fixed boundary: it is part of the names of tests, which have to be the same in every worker.
+    headers = {"content-type": "multipart/form-data; boundary=0123456789abcdef"}
+    files = {"file": ("a.wav", b"\r\n--RIFF\x00", "audio/wav")}
+    request = httpx.Request("POST", "http://x/", data=fields, files=files, headers=headers)
     return request.read(), request.headers["content-type"]
 
 
