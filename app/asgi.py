@@ -1,6 +1,6 @@
 """What every ASGI layer of ours leans on: bodies, small responses, and noticing that a client has left.
 
-`cancel_on_disconnect` is the one place on the request path with a plain task: an anyio task group costs 45 µs per request,
+`cancel_on_disconnect` is the one place on the request path that may need a plain task: an anyio task group costs 45 µs per request,
 one task 5 (measured; the whole budget for a request is 60). The task is owned by the block that made it.
 """
 
@@ -10,8 +10,8 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from typing import IO, TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import IO, TYPE_CHECKING, Protocol
 
 import anyio
 
@@ -154,28 +154,48 @@ async def read_body(receive: Receive, *, in_memory: int = JSON_LIMIT, limit: int
     return Body(b"".join(parts))
 
 
+class Connection(Protocol):
+    """What our own server tells of a client's connection (`app/http_protocol.py`), under `CONNECTION` in the scope."""
+
+    def watch(self, when_lost: Callable[[], None] | None) -> bool:
+        """Has *when_lost* called once when the client leaves, or nothing any more (None). False: it has left already."""
+
+
+CONNECTION = "hostler.connection"
+
+
 class cancel_on_disconnect:  # noqa: N801 - reads as a statement: async with cancel_on_disconnect(receive)
     """Cancels the block when the client leaves, and then raises ClientDisconnected out of it.
 
     To be entered after the whole body was received: from then on `receive` has only one thing to say. Cancellation from
     elsewhere passes through untouched.
+
+    A server that puts a `Connection` into *scope* says so itself, at no cost; of others it takes a task to hear it.
     """
 
-    __slots__ = ("_fired", "_owner", "_receive", "_watcher")
+    __slots__ = ("_connection", "_fired", "_owner", "_receive", "_watcher")
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, scope: Scope | None = None) -> None:
         self._receive = receive
+        self._connection: Connection | None = None if scope is None else scope.get(CONNECTION)
+        self._watcher: asyncio.Task[None] | None = None
         self._fired = False
 
     async def __aenter__(self) -> None:
         owner = asyncio.current_task()
         assert owner is not None
         self._owner: asyncio.Task[object] | None = owner
-        self._watcher = asyncio.create_task(self._watch(), name="disconnect watcher")  # noqa: TID251 - see the top
+        if self._connection is None:
+            self._watcher = asyncio.create_task(self._watch(), name="disconnect watcher")  # noqa: TID251 - see the top
+        elif not self._connection.watch(self._leave):
+            raise ClientDisconnected
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self._leave()
+
+    def _leave(self) -> None:
         if self._owner is not None:
             self._fired = True
             self._owner.cancel()
@@ -185,7 +205,9 @@ class cancel_on_disconnect:  # noqa: N801 - reads as a statement: async with can
     ) -> None:
         owner, self._owner = self._owner, None
         assert owner is not None
-        if not self._watcher.done():
+        if self._connection is not None:
+            self._connection.watch(None)
+        elif self._watcher is not None and not self._watcher.done():
             # Cancelled and not waited for: it sleeps in `receive`, holds nothing, and ends in the loop's next turn.
             # Waiting for that turn would cost every request a trip round the loop.
             self._watcher.cancel()

@@ -25,6 +25,9 @@ MARKER = "HOSTLER_TEST"
 PATIENCE_S = 60.0
 """Longest wait for anything; a test that waits as long has failed."""
 
+ORDERLY_S = 5.0
+"""Longest wait for an orderly end where the end is not what is tested."""
+
 LISTENS = re.compile(r"listens on (http://\S+?),")
 
 
@@ -121,6 +124,11 @@ def running(folder: Path, command: list[str]) -> Iterator[Program]:
         assert found is not None, program.text()
         yield Program(process, found[1], output, mark)
     finally:
+        if process.poll() is None:
+            # In order, for the sake of what it still has to write down: the coverage of its lines, for instance.
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(ORDERLY_S)
         left = program.descendants()
         if process.poll() is None:
             left.append(psutil.Process(process.pid))

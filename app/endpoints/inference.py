@@ -32,7 +32,7 @@ class Inference:
         """Serves one exchange. Raises ClientDisconnected, UpstreamError, Unavailable."""
         exchange = exchange_of(scope)
         # Outside the lease, so that a client that hangs up while it is queued leaves the queue.
-        async with cancel_on_disconnect(receive), self._supervisor.lease(exchange.model.id) as running:
+        async with cancel_on_disconnect(receive, scope), self._supervisor.lease(exchange.model.id) as running:
             exchange.granted_at = self._clock()
             await forward(exchange, scope, send, running.transport)
 

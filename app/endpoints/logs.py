@@ -64,7 +64,7 @@ class LogFollow:
         lines = self._book.subscribe(stream, history=history)
         try:
             (await read_body(receive)).close()
-            async with cancel_on_disconnect(receive):
+            async with cancel_on_disconnect(receive, scope):
                 await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
                 if scope["method"] != "HEAD":
                     # An empty body message makes the server send the head, so that the client knows it is connected.

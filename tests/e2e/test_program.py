@@ -64,7 +64,15 @@ def test_models_swap_under_load(program: Program) -> None:
     assert len(program.running()) == 1
 
 
-@pytest.mark.parametrize("knobs", [{"delay_s": 30}, {"stream": True, "events": 3000, "interval_s": 0.01}])
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"delay_s": 30},
+        {"delay_s": 30, "padding": "x" * 500_000},  # so long that reading from the client has rested meanwhile
+        {"stream": True, "events": 3000, "interval_s": 0.01},
+    ],
+    ids=["prefilling", "prefilling-long", "streaming"],
+)
 def test_client_that_leaves_ends_the_work_of_the_upstream(program: Program, knobs: dict[str, object]) -> None:
     body = {"model": "a", "messages": [], **knobs}
     host, port = program.url.removeprefix("http://").split(":")
