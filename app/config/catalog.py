@@ -6,12 +6,17 @@ and its requests. What may change under a running process (ttl, priority, limits
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from types import MappingProxyType
 
 from app.launchers.protocol import LaunchSpec
 from planners.protocol import ModelId, SwapPlanner
+
+JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+"""A value as JSON has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,37 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Filters:
+    """What is changed in the JSON bodies of requests before they are forwarded. Paths descend by dots, as in `a.b`."""
+
+    strip_params: tuple[str, ...] = ()
+    """Paths that are removed; sorted, without `model`."""
+    set_params: tuple[tuple[str, JsonValue], ...] = ()
+    """Paths and the values they are given, sorted by path, without `model`."""
+    set_params_by_id: Mapping[str, tuple[tuple[str, JsonValue], ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    """The same, by the name that was requested; applied last."""
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.strip_params or self.set_params or self.set_params_by_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a model can do, as the operator says; shown in the model list."""
+
+    inputs: tuple[str, ...] = ()
+    """Of text, audio, image."""
+    outputs: tuple[str, ...] = ()
+    tools: bool = False
+    reranker: bool = False
+    context: int = 0
+    """Tokens; 0: not said."""
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One local model: how it runs (`spec`) and how it is offered."""
 
@@ -69,8 +105,74 @@ class Model:
     """Admitted requests at once, waiting ones included."""
     send_loading_state: bool = False
     ignore_websockets: bool = False
+    filters: Filters = Filters()
+    capabilities: Capabilities = Capabilities()
     metadata: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """Free-form, shown under `meta.llamaswap` in the model list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another server that serves models, reached as `<peer>/<model>`."""
+
+    id: str
+    base_url: str
+    models: tuple[str, ...]
+    """Their names there."""
+    api_key: str = ""
+    """What it is asked with; empty: without a key. The client's own is never passed on."""
+    filters: Filters = Filters()
+    timeouts: Timeouts = Timeouts(response_header_s=60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerModel:
+    """One model of one peer: what a request for it resolves to."""
+
+    peer: Peer
+    name: str
+    """Its name there."""
+
+    @property
+    def id(self) -> str:
+        """Its fully qualified name, `<peer>/<model>`."""
+        return f"{self.peer.id}/{self.name}"
+
+
+class Strategy(Enum):
+    """How a selector chooses among its targets."""
+
+    PIN = "pin"
+    """The first one."""
+    WARM = "warm"
+    """The first that is ready, else the first that is starting, else the first."""
+    SPILLOVER = "spillover"
+    """The least busy of those in use, until each serves `spillover` requests; then one more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A name that stands for one of several models, chosen for each request."""
+
+    id: str
+    strategy: Strategy
+    targets: tuple[str, ...]
+    """Names of local models or of peers' models, as written."""
+    spillover: int = 1
+    name: str = ""
+    description: str = ""
+    unlisted: bool = False
+    metadata: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A set of names that mean something else while it is active."""
+
+    id: str
+    description: str
+    pins: Mapping[str, str]
+    """Name a client sends -> name that is meant; empty: there is no such model while the profile is active."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +203,15 @@ class Catalog:
     preload: tuple[ModelId, ...] = ()
     logs: LogSettings = LogSettings()
     include_aliases_in_list: bool = False
+    peers: Mapping[str, Peer] = field(default_factory=lambda: MappingProxyType({}))
+    selectors: Mapping[str, Selector] = field(default_factory=lambda: MappingProxyType({}))
+    profiles: Mapping[str, Profile] = field(default_factory=lambda: MappingProxyType({}))
+    api_keys: tuple[str, ...] = ()
+    """Any of them lets a client in; none: nobody is asked for one."""
+    ignore_paths: tuple[re.Pattern[str], ...] = ()
+    """Paths below `/upstream/{model}` that never load a model; searched, not matched."""
+    peer_models: Mapping[str, PeerModel] = field(default_factory=lambda: MappingProxyType({}))
+    """Every name of every peer's model; of equal names the fully qualified one wins, ambiguous bare ones are left out."""
     sources: tuple[str, ...] = ()
     """The files it was read from."""
     warnings: tuple[str, ...] = ()
@@ -112,3 +223,10 @@ class Catalog:
         if model in self.models:
             return model
         return self.aliases.get(name)
+
+    def resolve_peer(self, name: str) -> PeerModel | None:
+        """Returns the peer's model that *name* means, or None.
+
+        That is `<peer>/<model>`, or the bare name of a model that only one peer has.
+        """
+        return self.peer_models.get(name)
