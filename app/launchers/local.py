@@ -97,7 +97,7 @@ class LocalUpstream:
         if port is None:
             return None
         return await _in_thread(
-            lambda: ports.impostor(port, [self.pid, *(entry.pid for entry in self._look())], self._child.start)
+            lambda: ports.impostor(port, self.pid, lambda: {entry.pid for entry in self._look()}, self._child.start)
         )
 
     def kill(self) -> None:

@@ -6,7 +6,7 @@ import errno
 import itertools
 import socket
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePath
 
 import anyio
@@ -74,15 +74,23 @@ def name_of(pid: int) -> str:
     return f"process {pid} ({' '.join(words)})"
 
 
-def impostor(port: int, ours: Collection[int], since: int) -> str | None:
-    """Returns in words who listens on *port* if that is surely none of the processes *ours*; None when it may be. Blocks.
+def impostor(port: int, main: int, descendants: Callable[[], Collection[int]], since: int) -> str | None:
+    """Returns in words who listens on *port* if that is surely no process of ours; None when it may be one. Blocks.
 
     Whoever answers there could be taken for the upstream. Surely another's is a server that is older than ours, or another
     Hostler's. What cannot be seen gets the benefit of the doubt: a container's port is held by a process of its engine.
 
-    since: start time of our eldest process, as in `guard.Entry`.
+    main: the process we have started.
+    descendants: returns what it has started; asked only if *main* is not the one, for that means to look at all processes.
+    since: start time of *main*, as in `guard.Entry`.
     """
-    inodes = _inodes(port)
+    inodes: set[str] = set()
+    # One after the other: the kernel takes milliseconds to write a table, and most servers are in the first.
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        inodes |= _inodes(port, table)
+        if _holds(main, inodes):
+            return None
+    ours = descendants()
     if any(_holds(pid, inodes) for pid in ours):
         return None
     for pid in _listeners(port):
@@ -92,18 +100,17 @@ def impostor(port: int, ours: Collection[int], since: int) -> str | None:
     return None
 
 
-def _inodes(port: int) -> set[str]:
-    """Returns the names, as in /proc/PID/fd, of the sockets that listen on *port* (see proc(5), /proc/net/tcp); Linux only."""
+def _inodes(port: int, table: str) -> set[str]:
+    """Returns the names, as in /proc/PID/fd, of the sockets that listen on *port*, by *table* (proc(5)); Linux only."""
     found: set[str] = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
-        except OSError:  # no IPv6, or no Linux
-            continue
-        for line in lines:
-            fields = line.split()
-            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
-                found.add(f"socket:[{fields[9]}]")
+    try:
+        lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
+    except OSError:  # no IPv6, or no Linux
+        return found
+    for line in lines:
+        fields = line.split()
+        if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+            found.add(f"socket:[{fields[9]}]")
     return found
 
 
