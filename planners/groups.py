@@ -73,7 +73,8 @@ class GroupPlanner:
         removed = {model for model, its in its_group.items() if its is None and (group.swap or group.exclusive)}
         evict = frozenset(same | others | removed)
         if not evict:
-            return Plan(evict, f"{target} may run beside what is live")
+            beside = ", ".join(sorted(its_group))
+            return Plan(evict, f"may run beside {beside}" if beside else "nothing else runs")
         why = []
         if same:
             why.append(f"group {group.name} runs one model at a time")

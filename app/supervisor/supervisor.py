@@ -231,7 +231,7 @@ class Supervisor:
                 await live(spec, generation, self._launcher, self._logs.model_sink(model), on_ready, on_ending)
         except LaunchError as exc:
             reason = str(exc)
-            self._tell_of_failure(model, reason, was_ready=False)
+            logger.error("%s", reason, extra={"model": model})  # noqa: TRY400 - the words say it all
         except Exception:
             reason = "failed inside Hostler; see its log"
             logger.exception("the instance's task failed", extra={"model": model})
