@@ -90,7 +90,7 @@ def test_reason_names_the_group_and_its_rule() -> None:
     assert planner.evictions(A, {B}).reason == "group big runs one model at a time"
     assert planner.evictions(A, {C}).reason == "group big is exclusive"
     assert planner.evictions(A, {B, C}).reason == "group big runs one model at a time; group big is exclusive"
-    assert planner.evictions(A, set()).reason == "a may run beside what is live"
+    assert planner.evictions(A, set()).reason == "nothing else runs"
     assert planner.evictions(C, {A}).reason == "group (default) is exclusive"
     assert planner.evictions(A, {X}).reason == "a model that was removed has yet to end"
 

@@ -56,7 +56,7 @@ def test_waiting_ticks_at_every_deadline_on_the_way(play: type[Playbook]) -> Non
 def test_announcements_are_heard_when_asked_for(play: type[Playbook]) -> None:
     book = play("a", announce=True)
     book >> Arrived(1, "a") << Start("a", 1)
-    book << Announce("a", Phase.STARTING, "a may run beside what is live")
+    book << Announce("a", Phase.STARTING, "nothing else runs")
 
 
 def test_a_wait_is_compared_like_an_event() -> None:

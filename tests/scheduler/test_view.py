@@ -94,13 +94,13 @@ def test_view_does_not_change_behind_its_readers_back(play: type[Playbook]) -> N
 
 def test_every_change_of_phase_is_announced_with_its_reason(play: type[Playbook]) -> None:
     book = play({"a": Terms(ttl_s=5), "b": Terms()}, announce=True)
-    book >> Arrived(1, "a") << Start("a", 1) << Announce("a", Phase.STARTING, "a may run beside what is live")
+    book >> Arrived(1, "a") << Start("a", 1) << Announce("a", Phase.STARTING, "nothing else runs")
     book >> Ready("a", 1) << Announce("a", Phase.READY, "ready") << Grant(1, "a", 1)
     book >> Left(1)
     reason = "makes room for b: group (default) runs one model at a time"
     book >> Arrived(2, "b") << Announce("a", Phase.STOPPING, reason) << Stop("a", 1, StopCause.EVICTED)
     book >> Exited("a", 1, "exited with code 0") << Announce("a", Phase.STOPPED, "exited with code 0")
-    book << Start("b", 2) << Announce("b", Phase.STARTING, "b may run beside what is live")
+    book << Start("b", 2) << Announce("b", Phase.STARTING, "nothing else runs")
     book >> Ending("b", 2, "exited with code 1") << Refuse(2, Refusal.START_FAILED, "exited with code 1")
     book << Announce("b", Phase.STOPPING, "exited with code 1")
     book >> Exited("b", 2, "exited with code 1") << Announce("b", Phase.STOPPED, "exited with code 1")
@@ -108,7 +108,7 @@ def test_every_change_of_phase_is_announced_with_its_reason(play: type[Playbook]
 
 def test_idle_model_is_announced_to_stop_for_its_ttl(play: type[Playbook]) -> None:
     book = play({"a": Terms(ttl_s=5)}, announce=True)
-    book >> Arrived(1, "a") << Start("a", 1) << Announce("a", Phase.STARTING, "a may run beside what is live")
+    book >> Arrived(1, "a") << Start("a", 1) << Announce("a", Phase.STARTING, "nothing else runs")
     book >> Left(1)
     book >> Ready("a", 1) << Announce("a", Phase.READY, "ready")
     book.wait(5) << Announce("a", Phase.STOPPING, "idle for its ttl of 5 s") << Stop("a", 1, StopCause.IDLE)
