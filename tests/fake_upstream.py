@@ -3,6 +3,11 @@
 Run as a program (`python tests/fake_upstream.py --port N …`); tests build the command with `argv()`. Only the standard
 library, and little of it: the suite starts hundreds of these. One thread per connection; a client that leaves is
 noticed at once, because every wait is a `select` on its socket.
+
+Every answer says in its head who gave it and what it was asked for: `X-Fake-Model`, `X-Fake-Method`, `X-Fake-Path`. Bodies are in the
+grammar of OpenAI, Anthropic, llama.cpp or Stable Diffusion, by path, with `/v1` or without.
+
+One file, though a long one: it is run as a program, isolated from everything else for the sake of its start.
 """
 
 from __future__ import annotations
@@ -16,11 +21,23 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from time import monotonic
 
 PROGRAM = os.path.abspath(__file__)  # noqa: PTH100 - pathlib would double the time to start
 
 Json = dict[str, object]
+
+SPEECH = b"ID3" + bytes(range(256)) * 64
+"""What it says when it is to speak: every byte there is."""
+
+VECTOR = (0.0, 1.0)
+
+VECTOR_BASE64 = "AAAAAAAAgD8="
+"""`VECTOR` as little-endian floats of 32 bits."""
+
+PICTURE_BASE64 = "iVBORw0KGgo="
+"""What it paints: the first eight bytes of a PNG."""
 
 
 def argv(port: int, *flags: str) -> tuple[str, ...]:
@@ -61,6 +78,22 @@ class _Request:
                 return float(text)
         return default
 
+    def wants_stream(self) -> bool:
+        return self.json().get("stream") is True
+
+    def parts(self) -> list[Json]:
+        """Returns what there is in a multipart body, in its order: each part's own headers, and the sum of its bytes."""
+        content_type = self.header("content-type")
+        if not content_type.startswith("multipart/"):
+            return []
+        boundary = content_type.partition("boundary=")[2].partition(";")[0].strip('"').encode()
+        found: list[Json] = []
+        for piece in (b"\r\n" + self.body).split(b"\r\n--" + boundary)[1:-1]:
+            head, _, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+            digest = hashlib.sha256(content).hexdigest()
+            found.append({"headers": head.decode().split("\r\n"), "length": len(content), "sha256": digest})
+        return found
+
 
 class _Counts:
     """What `/stats` tells; `/health` and `/stats` themselves are not counted."""
@@ -82,6 +115,9 @@ class _Connection:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._buffer = b""
+        self._is_head = False
+        self.heading = ""
+        """Header lines of every answer to the request under way."""
 
     def _receive(self) -> None:
         data = self.sock.recv(1 << 18)
@@ -109,6 +145,7 @@ class _Connection:
 
     def request(self) -> _Request:
         method, target, _ = self._line().split(" ", 2)
+        self._is_head = method == "HEAD"
         headers: list[tuple[str, str]] = []
         while line := self._line():
             name, _, value = line.partition(":")
@@ -140,19 +177,25 @@ class _Connection:
                 select.select([], [], [], min(left, 0.01))
 
     def respond(self, status: int, body: bytes, media_type: str = "application/json") -> None:
-        head = f"HTTP/1.1 {status} Fake\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.sock.sendall(head.encode() + body)
+        head = (
+            f"HTTP/1.1 {status} Fake\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n{self.heading}\r\n"
+        )
+        self.sock.sendall(head.encode() + (b"" if self._is_head else body))
 
     def respond_json(self, document: object, status: int = 200) -> None:
         self.respond(status, json.dumps(document).encode())
 
     def start_chunked(self, media_type: str) -> None:
-        self.sock.sendall(
-            f"HTTP/1.1 200 Fake\r\nContent-Type: {media_type}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
-        )
+        head = f"HTTP/1.1 200 Fake\r\nContent-Type: {media_type}\r\nTransfer-Encoding: chunked\r\n{self.heading}\r\n"
+        self.sock.sendall(head.encode())
 
     def chunk(self, data: bytes) -> None:
         self.sock.sendall(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def event(self, document: Json, *, named: bool = False) -> None:
+        """Sends one server-sent event; *named*: with a line that repeats its type."""
+        name = f"event: {document['type']}\n" if named else ""
+        self.chunk(f"{name}data: {json.dumps(document)}\n\n".encode())
 
     def end_chunked(self) -> None:
         self.sock.sendall(b"0\r\n\r\n")
@@ -193,6 +236,7 @@ class _Server:
         if request.path == "/stats":
             connection.respond_json(self.counts.now)
             return
+        connection.heading = f"X-Fake-Model: {self.options.model}\r\nX-Fake-Method: {request.method}\r\nX-Fake-Path: {request.target}\r\n"
         self.counts.add(started=1, running=1)
         try:
             self._work(connection, request)
@@ -232,8 +276,12 @@ class _Server:
                 connection.respond_json(dict(os.environ))
             case "/missing":
                 connection.respond_json({"error": "no such path"}, 404)
-            case "/v1/chat/completions" | "/v1/completions" if request.json().get("stream") is True:
+            case _ if request.wants_stream():
                 self._stream(connection, request)
+            case "/v1/audio/speech":
+                connection.respond(200, SPEECH, "audio/mpeg")
+            case "/sdapi/v1/loras":
+                connection.respond_json([{"name": "fake-lora", "path": "/loras/fake-lora.safetensors"}])
             case _:
                 self._whole(connection, request)
 
@@ -248,27 +296,113 @@ class _Server:
         events = max(int(request.number("events", 3)), crash_after)
         interval_s = request.number("interval_s")
         filler = "x" * int(request.number("body_bytes"))
-        is_chat = request.path != "/v1/completions"
+
+        def texts() -> Iterator[str]:
+            for n in range(events):
+                if n == crash_after:
+                    break
+                if n and interval_s:
+                    connection.wait(interval_s)
+                yield f"{self.options.model} {n} {filler}"
+            if crash_after >= 0:
+                _exit(self.options.exit_code or 3, f"asked to crash after {crash_after} events")
+
         connection.start_chunked("text/event-stream")
-        for n in range(events):
-            if n == crash_after:
-                break
-            if n and interval_s:
-                connection.wait(interval_s)
-            text = f"{self.options.model} {n} {filler}"
-            choice: Json = {"index": 0, "delta": {"content": text}} if is_chat else {"index": 0, "text": text}
-            event = {
-                "id": "fake-1",
-                "object": "chat.completion.chunk" if is_chat else "text_completion",
-                "created": 1,
-                "model": self._requested(request),
-                "choices": [choice],
-            }
-            connection.chunk(f"data: {json.dumps(event)}\n\n".encode())
-        if crash_after >= 0:
-            _exit(self.options.exit_code or 3, f"asked to crash after {crash_after} events")
-        connection.chunk(b"data: [DONE]\n\n")
+        match _kind(request):
+            case "/messages":
+                self._stream_messages(connection, request, texts())
+            case "/responses":
+                self._stream_responses(connection, request, texts())
+            case "/completion" | "/infill":
+                for text in texts():
+                    connection.event({"content": text, "stop": False})
+                connection.event({"content": "", "stop": True, "tokens_predicted": events})
+            case kind:
+                is_chat = kind != "/completions"
+                for text in texts():
+                    choice: Json = {"index": 0, "delta": {"content": text}} if is_chat else {"index": 0, "text": text}
+                    connection.event(
+                        {
+                            "id": "fake-1",
+                            "object": "chat.completion.chunk" if is_chat else "text_completion",
+                            "created": 1,
+                            "model": self._requested(request),
+                            "choices": [choice],
+                        }
+                    )
+                connection.chunk(b"data: [DONE]\n\n")
         connection.end_chunked()
+
+    def _stream_messages(self, connection: _Connection, request: _Request, texts: Iterator[str]) -> None:
+        """Anthropic's grammar of a stream."""
+        message = {**self._message(request), "content": [], "stop_reason": None}
+        connection.event({"type": "message_start", "message": message}, named=True)
+        block = {"type": "text", "text": ""}
+        connection.event({"type": "content_block_start", "index": 0, "content_block": block}, named=True)
+        connection.event({"type": "ping"}, named=True)
+        for text in texts:
+            delta = {"type": "text_delta", "text": text}
+            connection.event({"type": "content_block_delta", "index": 0, "delta": delta}, named=True)
+        connection.event({"type": "content_block_stop", "index": 0}, named=True)
+        ending = {"stop_reason": "end_turn", "stop_sequence": None}
+        connection.event({"type": "message_delta", "delta": ending, "usage": {"output_tokens": 3}}, named=True)
+        connection.event({"type": "message_stop"}, named=True)
+
+    def _stream_responses(self, connection: _Connection, request: _Request, texts: Iterator[str]) -> None:
+        """The grammar of OpenAI's Responses."""
+        numbers = iter(range(1_000_000))
+
+        def event(kind: str, **members: object) -> None:
+            document = {"type": f"response.{kind}", "sequence_number": next(numbers), **members}
+            connection.event(document, named=True)
+
+        place: Json = {"item_id": "msg-1", "output_index": 0, "content_index": 0}
+        said = ""
+        event("created", response=self._response(request, None))
+        event("in_progress", response=self._response(request, None))
+        event("output_item.added", output_index=0, item=_output(None))
+        event("content_part.added", **place, part=_output_text(""))
+        for text in texts:
+            said += text
+            event("output_text.delta", **place, delta=text, logprobs=[])
+        event("output_text.done", **place, text=said, logprobs=[])
+        event("content_part.done", **place, part=_output_text(said))
+        event("output_item.done", output_index=0, item=_output(said))
+        event("completed", response=self._response(request, said))
+
+    def _message(self, request: _Request) -> Json:
+        return {
+            "id": "msg-1",
+            "type": "message",
+            "role": "assistant",
+            "model": self._requested(request),
+            "content": [{"type": "text", "text": str(self.options.model)}],
+            "stop_reason": "end_turn",
+            "stop_sequence": None,
+            "usage": {"input_tokens": 1, "output_tokens": 1},
+        }
+
+    def _response(self, request: _Request, text: str | None) -> Json:
+        """Returns a response of *text*; None: one that is still under way."""
+        usage = {
+            "input_tokens": 1,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": 1,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": 2,
+        }
+        return {
+            "id": "resp-1",
+            "object": "response",
+            "created_at": 1,
+            "status": "in_progress" if text is None else "completed",
+            "model": self._requested(request),
+            "output": [] if text is None else [_output(text)],
+            "parallel_tool_calls": False,
+            "tool_choice": "auto",
+            "tools": [],
+            "usage": None if text is None else usage,
+        }
 
     def _whole(self, connection: _Connection, request: _Request) -> None:
         filler = "x" * int(request.number("body_bytes"))
@@ -281,17 +415,46 @@ class _Server:
             "path": request.target,
             "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
         }
-        match request.path:
-            case "/v1/chat/completions":
+        asked = request.json()
+        match _kind(request):
+            case "/chat/completions":
                 message = {"role": "assistant", "content": text}
                 choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
                 document |= {"object": "chat.completion", "choices": choices}
-            case "/v1/completions":
+            case "/completions":
                 choices = [{"index": 0, "text": text, "finish_reason": "stop"}]
                 document |= {"object": "text_completion", "choices": choices}
-            case "/v1/embeddings":
-                vector = {"object": "embedding", "index": 0, "embedding": [0.0, 1.0]}
+            case "/messages":
+                document |= self._message(request)
+            case "/messages/count_tokens":
+                document = {"input_tokens": len(request.body)}
+            case "/responses":
+                document |= self._response(request, text)
+            case "/embeddings":
+                embedding = VECTOR_BASE64 if asked.get("encoding_format") == "base64" else list(VECTOR)
+                vector = {"object": "embedding", "index": 0, "embedding": embedding}
                 document |= {"object": "list", "data": [vector]}
+            case "/rerank" | "/reranking":
+                documents = asked.get("documents")
+                count = len(documents) if isinstance(documents, list) else 0
+                document |= {
+                    "object": "list",
+                    "results": [{"index": n, "relevance_score": 1.0 / (n + 1)} for n in range(count)],
+                }
+            case "/completion" | "/infill":
+                document |= {"content": text, "stop": True}
+            case "/audio/transcriptions":
+                document |= {"text": text, "parts": request.parts()}
+            case "/audio/voices":
+                document |= {"voices": ["fake-voice"]}
+            case "/images/generations":
+                document |= {"data": [{"b64_json": PICTURE_BASE64}]}
+            case "/images/edits":
+                document |= {"data": [{"b64_json": PICTURE_BASE64}], "parts": request.parts()}
+            case "/props":
+                document |= {"default_generation_settings": {}, "total_slots": 1, "model_path": "/models/fake.gguf"}
+            case "/sdapi/v1/txt2img" | "/sdapi/v1/img2img":
+                document |= {"images": [PICTURE_BASE64], "parameters": asked, "info": ""}
             case _:
                 document |= {"text": text}
         connection.respond_json(document)
@@ -305,6 +468,21 @@ class _Server:
         if found and request.header("content-type").startswith("multipart/"):
             return rest.partition(b"\r\n\r\n")[2].partition(b"\r\n")[0].decode()
         return str(self.options.model)
+
+
+def _kind(request: _Request) -> str:
+    """Returns the path without the version that some clients leave out."""
+    return request.path.removeprefix("/v1") if request.path.startswith("/v1/") else request.path
+
+
+def _output_text(text: str) -> Json:
+    return {"type": "output_text", "text": text, "annotations": []}
+
+
+def _output(text: str | None) -> Json:
+    """Returns an item of a response; None: one that is still under way."""
+    status, content = ("in_progress", []) if text is None else ("completed", [_output_text(text)])
+    return {"type": "message", "id": "msg-1", "role": "assistant", "status": status, "content": content}
 
 
 def _exit(code: int, reason: str) -> None:
