@@ -416,6 +416,7 @@ class _Server:
             "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
         }
         asked = request.json()
+        form: Json = {"parts": request.parts(), "sha256": hashlib.sha256(request.body).hexdigest()}
         match _kind(request):
             case "/chat/completions":
                 message = {"role": "assistant", "content": text}
@@ -444,13 +445,13 @@ class _Server:
             case "/completion" | "/infill":
                 document |= {"content": text, "stop": True}
             case "/audio/transcriptions":
-                document |= {"text": text, "parts": request.parts()}
+                document |= {"text": text, **form}
             case "/audio/voices":
                 document |= {"voices": ["fake-voice"]}
             case "/images/generations":
                 document |= {"data": [{"b64_json": PICTURE_BASE64}]}
             case "/images/edits":
-                document |= {"data": [{"b64_json": PICTURE_BASE64}], "parts": request.parts()}
+                document |= {"data": [{"b64_json": PICTURE_BASE64}], **form}
             case "/props":
                 document |= {"default_generation_settings": {}, "total_slots": 1, "model_path": "/models/fake.gguf"}
             case "/sdapi/v1/txt2img" | "/sdapi/v1/img2img":
