@@ -50,7 +50,7 @@ MAY_IMPORT = {
     # what they all lean on
     "app.config": {"planners", "monitors", "app.launchers"},
     "app.telemetry": {"app.config.catalog", "app.launchers.protocol"},
-    "app.routing": set(),
+    "app.routing": {"app.config.catalog"},
     "app.metering": set(),
     "app.exchange": {"app.config.catalog", "planners.protocol"},
     "app.asgi": set(),
