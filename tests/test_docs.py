@@ -1,0 +1,171 @@
+"""The documents say what is so: every endpoint has its line, every example its answer."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from starlette.routing import BaseRoute, Route, Router
+
+from app.application import create_app
+from app.config.active import ActiveConfig
+from app.config.loader import load
+from tests.fake_upstream import argv
+from tests.fakes import free_port
+from tests.program import PATIENCE_S, ROOT, hostler
+
+API = ROOT / "docs" / "api.md"
+
+ADDRESS = "http://127.0.0.1:8080"
+"""Where Hostler is in the examples."""
+
+CHANGING = frozenset({"created", "version", "cmd", "proxy"})
+"""Members of answers that are not the same twice, or not with stand-ins."""
+
+TIMED_OUT = 28
+"""curl's exit code when `--max-time` is over."""
+
+
+class Example(NamedTuple):
+    """One command of a document, and the answer shown below it."""
+
+    line: int
+    command: str
+    answer: str
+
+
+class Answer(NamedTuple):
+    status: int
+    head: list[str]
+    body: str
+
+
+def examples(text: str) -> Iterator[Example]:
+    """Yields the commands of the `console` blocks of *text*."""
+    for block in re.finditer(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        first = text.count("\n", 0, block.start(1)) + 1
+        for found in re.finditer(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block[1], re.MULTILINE):
+            yield Example(first + block[1].count("\n", 0, found.start()), found[1], found[2])
+
+
+def run(command: str, url: str, folder: Path) -> Answer:
+    """Runs a command of the document against *url* instead."""
+    shows_head = bool(re.match(r"curl -\w*i", command))
+    words = shlex.split(command.replace(ADDRESS, url))
+    assert words[0] == "curl"
+    if not shows_head:
+        words += ["--include"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, timeout=PATIENCE_S)
+    assert done.returncode == (TIMED_OUT if "--max-time" in words else 0), done.stderr
+    if "-o" in words:
+        output = (folder / words[words.index("-o") + 1]).read_bytes()
+        head, _, content = output.partition(b"\r\n\r\n")
+        (folder / words[words.index("-o") + 1]).write_bytes(content)
+        body = ""
+    else:
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        body = content.decode().replace(url, ADDRESS)
+    first, *headers = head.decode().split("\r\n")
+    return Answer(int(first.split()[1]), headers, body)
+
+
+def steady(value: object) -> object:
+    """Returns a JSON *value* with what changes from run to run replaced by its type."""
+    if isinstance(value, dict):
+        return {key: type(member).__name__ if key in CHANGING else steady(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [steady(member) for member in value]
+    return value
+
+
+def is_as_shown(shown: str, body: str) -> bool:
+    """Returns whether *body* is what a document shows: the same JSON in the same order, or the same text but for `…`."""
+    try:
+        return json.dumps(steady(json.loads(shown))) == json.dumps(steady(json.loads(body)))
+    except ValueError:
+        pattern = ".*".join(re.escape(piece) for piece in shown.strip().split("…"))
+        return re.fullmatch(pattern, body.strip(), re.DOTALL) is not None
+
+
+def differences(example: Example, answer: Answer) -> Iterator[str]:
+    """Yields what is not as the document shows it."""
+    shown = example.answer
+    status = 200
+    if shown.startswith("HTTP/"):
+        head, _, shown = shown.partition("\n\n")
+        first, *headers = head.splitlines()
+        status = int(first.split()[1])
+        have = {header.lower() for header in answer.head}
+        yield from (f"has no header {header}" for header in headers if header.lower() not in have)
+    if answer.status != status:
+        yield f"answers {answer.status}, not {status}"
+    if not is_as_shown(shown, answer.body):
+        yield f"answers {answer.body!r}"
+
+
+def configuration(text: str) -> str:
+    """Returns the document's configuration over stand-ins for its model servers."""
+    found = re.search(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    assert found is not None
+    lines = []
+    model = ""
+    for line in found[1].splitlines():
+        model = line.strip(" :") if re.fullmatch(r"  [\w-]+:", line) else model
+        lines.append(line)
+        if line.startswith("    cmd:"):
+            port = free_port()
+            lines[-1] = f"    cmd: {shlex.join(argv(port, '--model', model))}\n    proxy: http://127.0.0.1:{port}"
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.timeout(120)
+def test_examples_of_the_api_answer_as_shown(tmp_path: Path) -> None:
+    text = API.read_text()
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    found = list(examples(text))
+    assert len(found) > 30
+    wrong = []
+    with hostler(tmp_path, configuration(text)) as program:
+        for example in found:
+            answer = run(example.command, program.url, tmp_path)
+            wrong += [f"{API.name}:{example.line}: {example.command} {why}" for why in differences(example, answer)]
+
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_endpoint_is_in_the_document_of_the_api_and_no_other(tmp_path: Path) -> None:
+    documented = {(method, _fixed(path)) for method, path in re.findall(r"`([A-Z]+) (/[^`\s]*)`", API.read_text())}
+    served = {served for route in _routes(tmp_path) for served in _endpoints(route)}
+
+    assert documented == served
+
+
+def _fixed(path: str) -> str:
+    """Returns what comes before the first parameter of *path*, a brace in its place."""
+    before, brace, _ = path.partition("{")
+    return before + brace
+
+
+def _endpoints(route: BaseRoute) -> Iterator[tuple[str, str]]:
+    assert isinstance(route, Route)
+    for method in sorted(route.methods or {"ANY"}):
+        if method != "HEAD" or route.methods == {"HEAD"}:
+            yield method, _fixed(route.path)
+
+
+def _routes(folder: Path) -> list[BaseRoute]:
+    """Returns the routes of the application, wherever in its layers the router is."""
+    file = folder / "config.yaml"
+    file.write_text("models: {}\n")
+    layers: list[object] = [create_app(ActiveConfig(lambda: load(str(file), environ={})))]
+    for layer in layers:
+        if isinstance(layer, Router):
+            return layer.routes
+        layers += [part for part in getattr(layer, "__dict__", {}).values() if callable(part)]
+    raise AssertionError("the application has no router")
