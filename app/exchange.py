@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from app.asgi import Body
-    from app.config.catalog import Catalog, Model
+    from app.config.catalog import Catalog, Model, PeerModel
 
 KEY = "hostler.exchange"
 """Where an exchange lives in an ASGI scope."""
@@ -25,17 +25,23 @@ class Exchange:
     # written by resolve
     catalog: Catalog
     """The configuration this request is served by, whatever is reloaded meanwhile."""
-    requested: str
+    asked: str
     """The name the client sent."""
-    model: Model
-    """What it means."""
+    requested: str
+    """The name that is meant: after the active profile and a selector had their say."""
+    model: Model | PeerModel
+    """What that means."""
     streaming: bool
     """Whether the client asked for a stream."""
     body: Body
     """What is forwarded: after filters."""
     path: str
     """Path to ask the upstream for: percent-encoding as it arrived, `/upstream/…` and the like taken off."""
+    query: bytes
+    """Query string to ask the upstream with."""
     arrived_at: float
+    selector: str = ""
+    """The selector that has chosen the model; empty: none has."""
 
     # written by lease
     granted_at: float = 0.0

@@ -11,10 +11,14 @@ from dataclasses import dataclass, field
 import anyio
 
 from app.config.active import ActiveConfig
+from app.config.catalog import Catalog
 from app.config.watcher import changes
-from app.errors import ConfigError, HostlerError
+from app.errors import HostlerError
 from app.launchers.local import LocalLauncher
 from app.middleware.limit import Admitted
+from app.proxy.peers import Peers
+from app.reload import Reloads
+from app.routing.resolve import ActiveProfile
 from app.supervisor.supervisor import Supervisor
 from app.telemetry.logs import LogBook
 from planners.protocol import ModelId
@@ -37,6 +41,8 @@ class Services:
     launcher: LocalLauncher
     supervisor: Supervisor
     admitted: Admitted
+    peers: Peers
+    profile: ActiveProfile
     on_fatal: Callable[[], None]
     """Called when Hostler cannot go on; ends the program."""
     wait_bound: Callable[[], Awaitable[None]]
@@ -45,7 +51,10 @@ class Services:
 
     # of the run
     draining_since: float | None = None
-    _reload_wanted: anyio.Event = field(default_factory=anyio.Event)
+    reloads: Reloads = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reloads = Reloads(self.config, self._take_over)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -55,7 +64,7 @@ class Services:
                 self._tell_of_config()
                 await group.start(self._supervise, name="supervisor")
                 group.start_soon(self._preload, name="preload")
-                group.start_soon(self._reload_when_wanted, name="reload")
+                group.start_soon(self.reloads.run, name="reload")
                 if self.watch_config:
                     group.start_soon(self._watch_config, name="config watcher")
                 try:
@@ -63,6 +72,7 @@ class Services:
                 finally:
                     with anyio.CancelScope(shield=True):
                         await self.supervisor.shut_down(self._time_left())
+                        await self.peers.aclose()
                     logger.info("shutdown complete")
                     group.cancel_scope.cancel()
 
@@ -78,20 +88,15 @@ class Services:
 
     def want_reload(self) -> None:
         """Asks for a reload; of several that come during one, the last is enough."""
-        self._reload_wanted.set()
+        self.reloads.want()
 
-    async def reload(self) -> None:
-        """Takes over what the configuration files say now. A wrong file changes nothing and is told of in the log."""
-        try:
-            catalog = await anyio.to_thread.run_sync(self.config.read)
-        except ConfigError as exc:
-            logger.error("the configuration was not reloaded, the old one stays: %s", exc)  # noqa: TRY400 - no trace
-            return
+    async def _take_over(self, catalog: Catalog) -> None:
         self.config.replace(catalog)
+        # In the same breath: no request may find the profile of one configuration with the models of another.
+        self.profile.current = None
         self.logs.reconfigure(catalog.logs)
         self.supervisor.reconfigure(catalog)
-        logger.info("the configuration was reloaded")
-        self._tell_of_config()
+        await self.peers.reconfigure(catalog)
 
     def _time_left(self) -> float:
         if self.draining_since is None:
@@ -122,13 +127,6 @@ class Services:
         except HostlerError as exc:
             logger.error("not preloaded: %s", exc, extra={"model": model})  # noqa: TRY400 - no trace
 
-    async def _reload_when_wanted(self) -> None:
-        while True:
-            await self._reload_wanted.wait()
-            # Replaced before the files are read: a change that comes during a reload gets another one.
-            self._reload_wanted = anyio.Event()
-            await self.reload()
-
     async def _watch_config(self) -> None:
-        async for _ in changes(self.config.current().sources):
-            self.want_reload()
+        async for _ in changes(self.config.current().sources, self.config.directory):
+            self.reloads.want()

@@ -33,10 +33,12 @@ MAY_IMPORT = {
     # the ways in
     "app.cli": {"app.server", "app.application", "app.config", "app.demo", "app.engine"},
     "app.main": {"app.application", "app.config"},
-    "app.server": {"app.application", "app.services", "app.http_protocol"},
+    "app.server": {"app.application", "app.services", "app.http_limits", "app.http_protocol"},
     "app.application": {"app.endpoints", "app.middleware", "app.services", "app.launchers", *SERVICES},
-    "app.services": {"app.middleware.limit", "app.launchers", *SERVICES},
+    "app.services": {"app.middleware.limit", "app.launchers", "app.reload", *SERVICES},
+    "app.reload": {"app.config"},
     "app.demo": {"app.config"},
+    "app.http_limits": {"app.http_protocol"},
     "app.http_protocol": set(),
     "app.engine": set(),
     # the path of a request
@@ -50,7 +52,7 @@ MAY_IMPORT = {
     # what they all lean on
     "app.config": {"planners", "monitors", "app.launchers"},
     "app.telemetry": {"app.config.catalog", "app.launchers.protocol"},
-    "app.routing": {"app.config.catalog"},
+    "app.routing": {"app.config.catalog", "app.scheduler.instances", "planners.protocol"},
     "app.metering": set(),
     "app.exchange": {"app.config.catalog", "planners.protocol"},
     "app.asgi": set(),

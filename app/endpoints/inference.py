@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from starlette.routing import Route
 
 from app.asgi import cancel_on_disconnect
-from app.config.catalog import Catalog
+from app.config.catalog import PeerModel
 from app.endpoints.table import ENDPOINTS, Source
 from app.exchange import exchange_of
 from app.middleware.limit import Admitted, ConcurrencyLimit
 from app.middleware.resolve import Resolve
 from app.proxy.forwarder import forward
+from app.proxy.peers import Peers
+from app.routing.resolve import Routing
 from app.supervisor.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -24,30 +26,37 @@ if TYPE_CHECKING:
 class Inference:
     """Waits for the model, forwards, gives it back."""
 
-    def __init__(self, supervisor: Supervisor, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, supervisor: Supervisor, peers: Peers, clock: Callable[[], float] = time.monotonic) -> None:
         self._supervisor = supervisor
+        self._peers = peers
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one exchange. Raises ClientDisconnected, UpstreamError, Unavailable."""
         exchange = exchange_of(scope)
+        model = exchange.model
+        if isinstance(model, PeerModel):
+            async with cancel_on_disconnect(receive, scope):
+                exchange.granted_at = self._clock()
+                await self._peers.forward(exchange, model, scope, send)
+            return
         # Outside the lease, so that a client that hangs up while it is queued leaves the queue.
-        async with cancel_on_disconnect(receive, scope), self._supervisor.lease(exchange.model.id) as running:
+        async with cancel_on_disconnect(receive, scope), self._supervisor.lease(model.id) as running:
             exchange.granted_at = self._clock()
             await forward(exchange, scope, send, running.transport)
 
 
-def model_app(supervisor: Supervisor, admitted: Admitted) -> ASGIApp:
+def model_app(supervisor: Supervisor, admitted: Admitted, peers: Peers) -> ASGIApp:
     """Returns what serves a resolved exchange."""
-    return ConcurrencyLimit(Inference(supervisor), admitted)
+    return ConcurrencyLimit(Inference(supervisor, peers), admitted)
 
 
-def routes(serve: ASGIApp, current: Callable[[], Catalog]) -> list[Route]:
+def routes(serve: ASGIApp, routing: Routing) -> list[Route]:
     """Returns a route for each row of the table."""
     return [
         Route(
             row.path,
-            Resolve(serve, current, path=row.upstream_path, in_query=row.source is Source.QUERY),
+            Resolve(serve, routing, path=row.upstream_path, in_query=row.source is Source.QUERY),
             methods=[row.method],
         )
         for row in ENDPOINTS

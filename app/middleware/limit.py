@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from app.config.catalog import PeerModel
 from app.errors import TooManyRequests
 from app.exchange import exchange_of
 
@@ -50,6 +51,10 @@ class ConcurrencyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request. Raises TooManyRequests."""
         model = exchange_of(scope).model
+        if isinstance(model, PeerModel):
+            # Whoever serves it has limits of its own.
+            await self._app(scope, receive, send)
+            return
         self._admitted.enter(model.id, model.concurrency_limit)
         try:
             await self._app(scope, receive, send)

@@ -1,23 +1,26 @@
-"""Finds out which model a request is for, and makes the exchange that everything further in works on."""
+"""Finds out which model a request is for, and makes the exchange that everything further in works on.
+
+The body goes through as it came, but for two things: the model's name where it means something else to who will serve it, and
+the filters of that model.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.asgi import IN_MEMORY, JSON_LIMIT, Body, header, read_body
-from app.config.catalog import Catalog, Model
-from app.errors import NotFound
+from app.config.catalog import PeerModel
 from app.exchange import KEY, Exchange
-from app.routing import forms, json_body
+from app.routing import filters, forms, json_body
 from app.routing.asked import Asked
+from app.routing.resolve import Routing, resolve
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-NO_MODEL = "no model id could be identified"
-UNKNOWN_MODEL = "no router for requested model"
+    from app.config.catalog import Selector
 
 
 class Resolve:
@@ -26,7 +29,7 @@ class Resolve:
     def __init__(
         self,
         app: ASGIApp,
-        current: Callable[[], Catalog],
+        routing: Routing,
         *,
         path: str,
         in_query: bool,
@@ -34,69 +37,97 @@ class Resolve:
     ) -> None:
         """Prepares for one endpoint.
 
-        current: returns the configuration in force.
         path: what the upstream is asked for.
         in_query: whether the model is named in the query string instead of the body.
         """
         self._app = app
-        self._current = current
+        self._routing = routing
         self._path = path
         self._in_query = in_query
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request. Raises NotFound, TooLarge or RequestError when no model can be told."""
+        """Serves one request. Raises NotFound, TooLarge or RequestError when no model can be told, Unavailable."""
         arrived_at = self._clock()
-        catalog = self._current()
+        routing = self._routing
+        catalog = routing.catalog()
+        profile = routing.profile.current
         content_type = b"" if self._in_query else header(scope, b"content-type")
         if self._in_query or _is_multipart(content_type):
             # Mostly a file that nobody here looks into.
             body = await read_body(receive, in_memory=IN_MEMORY)
         else:
             body = await read_body(receive, limit=JSON_LIMIT)
+        requested = ""
+        selector: Selector | None = None
         try:
-            asked, rewrite = await _look_into(scope, body, content_type, in_query=self._in_query)
-            model = _find(catalog, asked.model)
-            if model.use_model_name and rewrite is not None:
-                body = rewrite(model.use_model_name)
-            scope[KEY] = Exchange(catalog, asked.model, model, asked.streaming, body, self._path, arrived_at)
+            query: bytes = scope["query_string"]
+            seen = await _look_into(query, body, content_type, in_query=self._in_query)
+            asked = seen.asked.model
+            model, requested, selector = resolve(catalog, profile, asked, routing.reservations.choose)
+            if isinstance(model, PeerModel):
+                changes = model.peer.filters
+                if model.name != asked:
+                    body, query = seen.rename(model.name)
+                query = forms.without_malformed(query)
+            else:
+                changes = model.filters
+                name_there = requested
+                if model.use_model_name and (seen.is_json or _is_multipart(content_type)):
+                    name_there = model.use_model_name
+                if name_there != asked:
+                    body, query = seen.rename(name_there)
+            if seen.is_json and changes:
+                body = Body(filters.apply(body.data, changes, requested))
+            scope[KEY] = Exchange(
+                catalog, asked, requested, model, seen.asked.streaming, body, self._path, query, arrived_at,
+                "" if selector is None else selector.id,
+            )  # fmt: skip
             await self._app(scope, receive, send)
         finally:
+            if selector is not None:
+                routing.reservations.release(selector, requested)
             body.close()
 
 
-Rewrite = Callable[[str], Body]
-"""Returns the body with another model's name in it."""
+Renamed = tuple[Body, bytes]
+"""Body and query with another model's name where they name one."""
 
 
-async def _look_into(scope: Scope, body: Body, content_type: bytes, *, in_query: bool) -> tuple[Asked, Rewrite | None]:
-    query = scope["query_string"]
+class _Seen(NamedTuple):
+    """What a request says of itself."""
+
+    asked: Asked
+    rename: Callable[[str], Renamed]
+    is_json: bool = False
+
+
+async def _look_into(query: bytes, body: Body, content_type: bytes, *, in_query: bool) -> _Seen:
     if in_query:
-        return forms.asked_by_query(query), None
+        return _Seen(forms.asked_by_query(query), lambda name: (body, forms.replace_model(query, name)))
     if _is_multipart(content_type):
         scan = forms.Multipart(forms.boundary_of(content_type.decode("latin-1")))
         async for chunk in body.chunks():
             scan.feed(chunk)
         scan.finish()
-
-        def rewrite(name: str) -> Body:
-            return body.spliced([(f.start, f.end, name.encode()) for f in scan.fields if f.name == "model"])
-
-        return scan.asked(query), rewrite
+        return _Seen(scan.asked(query), lambda name: _rename_in_parts(scan, body, query, name))
     # Many a script sends JSON under curl's default content type.
     if b"json" in content_type.lower() or body.data.lstrip()[:1] == b"{":
-        return json_body.asked(body.data), lambda name: Body(json_body.replace_model(body.data, name))
-    return forms.asked_by_form(body.data, query), None
+        return _Seen(
+            json_body.asked(body.data), lambda name: (Body(json_body.replace_model(body.data, name)), query), True
+        )
+    return _Seen(forms.asked_by_form(body.data, query), lambda name: _rename_in_form(body, query, name))
+
+
+def _rename_in_parts(scan: forms.Multipart, body: Body, query: bytes, name: str) -> Renamed:
+    places = [(field.start, field.end, name.encode()) for field in scan.fields if field.name == "model"]
+    return (body.spliced(places), query) if places else (body, forms.replace_model(query, name))
+
+
+def _rename_in_form(body: Body, query: bytes, name: str) -> Renamed:
+    renamed = forms.replace_model(body.data, name)
+    return (Body(renamed), query) if renamed != body.data else (body, forms.replace_model(query, name))
 
 
 def _is_multipart(content_type: bytes) -> bool:
     return b"multipart/form-data" in content_type.lower()
-
-
-def _find(catalog: Catalog, name: str) -> Model:
-    if not name:
-        raise NotFound(NO_MODEL)
-    model = catalog.resolve(name)
-    if model is None:
-        raise NotFound(UNKNOWN_MODEL)
-    return catalog.models[model]

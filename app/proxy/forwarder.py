@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope, Send
 
     from app.exchange import Exchange
+    from app.proxy.headers import RawHeaders
     from app.proxy.transport import UpstreamTransport
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,12 @@ class StreamBroken(Exception):
 
 
 async def forward(
-    exchange: Exchange, scope: Scope, send: Send, transport: UpstreamTransport, base_path: bytes | None = None
+    exchange: Exchange,
+    scope: Scope,
+    send: Send,
+    transport: UpstreamTransport,
+    base_path: bytes | None = None,
+    headers: RawHeaders | None = None,
 ) -> None:
     """Asks the upstream and passes its answer on as it arrives.
 
@@ -39,25 +45,28 @@ async def forward(
     the connection to the upstream at once.
 
     base_path: put before the exchange's path, with a query perhaps; None: that of the transport's base URL.
+    headers: what to send; None: the client's, as a local upstream gets them.
     Raises UpstreamError while nothing has been sent, StreamBroken afterwards.
     """
     method = scope["method"]
-    client = scope["client"]
     body = exchange.body
-    response = await transport.request(
-        method,
-        upstream_target(
-            transport.base_path if base_path is None else base_path,
-            exchange.path.encode("latin-1"),
-            scope["query_string"],
-        ),
-        request_headers(
+    if headers is None:
+        client = scope["client"]
+        headers = request_headers(
             scope["headers"],
             method=method,
             body_size=body.size,
             client=client[0].encode() if client else b"",
             host=transport.host,
+        )
+    response = await transport.request(
+        method,
+        upstream_target(
+            transport.base_path if base_path is None else base_path,
+            exchange.path.encode("latin-1"),
+            exchange.query,
         ),
+        headers,
         body,
     )
     try:

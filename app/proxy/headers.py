@@ -25,10 +25,11 @@ HOP_BY_HOP = frozenset(
 )
 """Headers that speak of one connection only."""
 
-CREDENTIALS: frozenset[bytes] = frozenset()
-"""Headers that carry the client's own keys, and stay here. TODO(#3): authorization and x-api-key, once we check them."""
+CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
+"""Headers that carry the client's keys. They are ours to check, and reach no upstream and no peer, checked or not."""
 
 _SPECIAL_IN_REQUESTS = HOP_BY_HOP | CREDENTIALS | {b"content-length", b"expect", b"host", b"x-forwarded-for"}
+_LEFT_OUT_FOR_PEERS = HOP_BY_HOP | CREDENTIALS | {b"content-length", b"cookie", b"expect", b"forwarded", b"host"}
 _SPECIAL_IN_RESPONSES = HOP_BY_HOP | {b"content-length", b"content-type"}
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -76,6 +77,39 @@ def request_headers(
         forwarded = _joined(forwarded, client)
     if forwarded:
         kept.append((b"x-forwarded-for", forwarded))
+    if body_size or has_length or method in _WITH_BODY:
+        kept.append((b"content-length", b"%d" % body_size))
+    return kept
+
+
+def peer_headers(
+    headers: Iterable[tuple[bytes, bytes]], *, method: str, body_size: int, host: bytes, api_key: str
+) -> RawHeaders:
+    """Returns the headers for a peer: another machine, perhaps another company's.
+
+    It learns neither who the client is nor how the client got here.
+
+    body_size: bytes of the body as it will be sent.
+    host: the peer's own name.
+    api_key: what we are known by there; empty: nothing.
+    """
+    kept: RawHeaders = [(b"host", host)]
+    connection = b""
+    has_length = False
+    for header in headers:
+        name = header[0]
+        if name == b"connection":
+            connection = _joined(connection, header[1])
+        elif name == b"te" and b"trailers" in _tokens(header[1]):
+            kept.append((b"te", b"trailers"))
+        elif name not in _LEFT_OUT_FOR_PEERS and not name.startswith(b"x-forwarded-"):
+            kept.append(header)
+        has_length = has_length or name in {b"content-length", b"transfer-encoding"}
+    if connection:
+        kept = _without_named(kept, connection, _PROTECTED | {b"te"})
+    if api_key:
+        key = api_key.encode()
+        kept += [(b"authorization", b"Bearer " + key), (b"x-api-key", key)]
     if body_size or has_length or method in _WITH_BODY:
         kept.append((b"content-length", b"%d" % body_size))
     return kept

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import unquote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 from app.errors import RequestError
 from app.routing.asked import Asked
@@ -51,6 +51,18 @@ def _first(fields: bytes, key: bytes) -> str | None:
     end = fields.find(b"&", start)
     value = fields[start : end if end >= 0 else len(fields)]
     return unquote_plus(value[:FIELD_LIMIT].decode("utf-8", "replace"))
+
+
+def replace_model(fields: bytes, name: str) -> bytes:
+    """Returns URL-encoded *fields* with every value of `model` replaced by *name*; the rest stays as it is."""
+    return re.sub(rb"(?:(?<=&)|\A)model=[^&]*", lambda _: b"model=" + quote_plus(name).encode(), fields)
+
+
+def without_malformed(query: bytes) -> bytes:
+    """Returns *query* without the fields that parsers disagree about: those with a semicolon or a broken escape."""
+    if b";" not in query and b"%" not in query:
+        return query
+    return b"&".join(part for part in query.split(b"&") if not re.search(rb";|%(?![0-9A-Fa-f]{2})", part))
 
 
 def boundary_of(content_type: str) -> bytes:

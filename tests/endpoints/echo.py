@@ -15,11 +15,16 @@ from app.config.catalog import Catalog, Timeouts
 from app.endpoints import inference, upstream
 from app.middleware.errors import ErrorBoundary
 from app.middleware.limit import Admitted
+from app.proxy.peers import Peers
 from app.proxy.transport import UpstreamTransport
+from app.routing.resolve import ActiveProfile, Routing
+from app.routing.selectors import Reservations
+from app.scheduler.instances import Phase, SchedulerView
 from app.supervisor.instance import Running
 from app.supervisor.supervisor import Supervisor
 from planners.protocol import ModelId
 from tests.asgi import Reply
+from tests.endpoints.catalogs import view
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +47,13 @@ class AlwaysReady:
 
     def __init__(self, transport: UpstreamTransport) -> None:
         self._transport = transport
+        self.phases: dict[str, Phase] = {}
+        """What `view` tells; a model that is not in it is stopped."""
         self.leased: list[str] = []
         self.held = 0
+
+    def view(self) -> SchedulerView:
+        return view(**self.phases)
 
     @asynccontextmanager
     async def lease(self, model: ModelId) -> AsyncIterator[Running]:
@@ -62,6 +72,7 @@ class Stack:
     app: ErrorBoundary
     supervised: AlwaysReady
     admitted: Admitted
+    routing: Routing
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -87,11 +98,16 @@ async def stack(current: Callable[[], Catalog], base_path: str = "") -> AsyncIte
     port = server.sockets[0].getsockname()[1]
     transport = UpstreamTransport(f"http://127.0.0.1:{port}{base_path}", Timeouts())
     supervised, admitted = AlwaysReady(transport), Admitted()
-    serve = inference.model_app(cast(Supervisor, supervised), admitted)
-    router = Router([*inference.routes(serve, current), *upstream.routes(serve, current)], redirect_slashes=False)
+    peers = Peers(current())
+    routing = Routing(current, ActiveProfile(), Reservations(supervised.view))
+    serve = inference.model_app(cast(Supervisor, supervised), admitted, peers)
+    router = Router(
+        [*inference.routes(serve, routing), *upstream.routes(serve, routing, supervised)], redirect_slashes=False
+    )
     try:
-        yield Stack(ErrorBoundary(router), supervised, admitted)
+        yield Stack(ErrorBoundary(router), supervised, admitted, routing)
     finally:
+        await peers.aclose()
         await transport.aclose()
         server.close()
         await server.wait_closed()

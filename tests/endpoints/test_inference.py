@@ -14,6 +14,7 @@ from app.asgi import Body, ClientDisconnected
 from app.endpoints import inference
 from app.endpoints.table import ENDPOINTS, Endpoint, Source
 from app.exchange import KEY, Exchange
+from app.proxy.peers import Peers
 from app.supervisor.supervisor import Supervisor
 from planners.protocol import ModelId
 from tests.asgi import call
@@ -114,18 +115,22 @@ async def test_client_that_leaves_while_it_waits_gives_up_its_claim() -> None:
                 raise
 
     a = CATALOG.models[ModelId("a")]
-    exchange = Exchange(CATALOG, "a", a, False, Body(b""), "/", 0.0)
+    exchange = Exchange(CATALOG, "a", "a", a, False, Body(b""), "/", b"", 0.0)
 
     with pytest.raises(ClientDisconnected):
-        await call(inference.Inference(cast(Supervisor, NeverReady())), disconnect_after=0, extra={KEY: exchange})
+        await call(
+            inference.Inference(cast(Supervisor, NeverReady()), Peers(CATALOG)),
+            disconnect_after=0,
+            extra={KEY: exchange},
+        )
 
     assert ended == ["a"]
 
 
 async def test_time_of_the_grant_is_noted() -> None:
     async with stack(lambda: CATALOG) as served:
-        exchange = Exchange(CATALOG, "a", CATALOG.models[ModelId("a")], False, Body(b""), "/x", 1.0)
-        endpoint = inference.Inference(cast(Supervisor, served.supervised), clock=lambda: 7.0)
+        exchange = Exchange(CATALOG, "a", "a", CATALOG.models[ModelId("a")], False, Body(b""), "/x", b"", 1.0)
+        endpoint = inference.Inference(cast(Supervisor, served.supervised), Peers(CATALOG), clock=lambda: 7.0)
 
         assert told(await call(endpoint, extra={KEY: exchange})).target == "/x"
 

@@ -12,7 +12,7 @@ from app.config.catalog import Catalog
 from app.endpoints.models import plain, records, routes
 from app.scheduler.instances import Phase
 from tests.asgi import Reply, call
-from tests.endpoints.catalogs import Supervised, catalog, model, view
+from tests.endpoints.catalogs import Supervised, catalog, model, routing, view
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +20,7 @@ NOW = 1_795_361_442
 
 
 async def get(models: Catalog, supervised: Supervised, path: str = "/v1/models", **arguments: object) -> Reply:
-    app = Router(routes(lambda: models, supervised))
+    app = Router(routes(routing(lambda: models), supervised))
     return await call(app, path=path, **arguments)  # type: ignore[arg-type]  # those of `call`
 
 

@@ -8,7 +8,7 @@ from app.endpoints import upstream
 from app.endpoints.upstream import Upstream, split
 from app.exchange import exchange_of
 from tests.asgi import Reply, call
-from tests.endpoints.catalogs import catalog, model
+from tests.endpoints.catalogs import Supervised, catalog, model, routing
 from tests.endpoints.echo import Told, stack, told
 
 pytestmark = pytest.mark.anyio
@@ -155,7 +155,12 @@ async def test_long_body_is_spooled_and_closed_afterwards(monkeypatch: pytest.Mo
         assert (exchange.requested, exchange.path, exchange.arrived_at) == ("org/m", "/x", 3.0)
         assert not exchange.streaming
 
-    await call(Upstream(app, lambda: CATALOG, clock=lambda: 3.0), "POST", "/upstream/org%2Fm/x", body=b"12345")
+    await call(
+        Upstream(app, routing(lambda: CATALOG), Supervised(), clock=lambda: 3.0),
+        "POST",
+        "/upstream/org%2Fm/x",
+        body=b"12345",
+    )
 
     with pytest.raises(ValueError, match="closed file"):
         [chunk async for chunk in bodies[0].chunks()]
@@ -170,4 +175,4 @@ async def test_client_that_leaves_before_the_end_of_its_body_reaches_nobody() ->
 
     scope = {"type": "http", "method": "POST", "raw_path": b"/upstream/a/x", "query_string": b"", "headers": []}
     with pytest.raises(ClientDisconnected):
-        await Upstream(never, lambda: CATALOG)(scope, receive, never)
+        await Upstream(never, routing(lambda: CATALOG), Supervised())(scope, receive, never)

@@ -16,7 +16,7 @@ from app.middleware.limit import Admitted, ConcurrencyLimit
 from app.middleware.resolve import Resolve
 from planners.protocol import ModelId
 from tests.asgi import call
-from tests.endpoints.catalogs import catalog, model
+from tests.endpoints.catalogs import catalog, model, routing
 from tests.middleware.serving import served
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ class Gate:
 
 
 def exchange(which: Model) -> dict[str, object]:
-    made = Exchange(catalog(which), which.id, which, False, Body(b""), "/", 0.0)
+    made = Exchange(catalog(), which.id, which.id, which, False, Body(b""), "/", b"", 0.0)
     return {KEY: made}
 
 
@@ -162,7 +162,7 @@ async def test_official_client_knows_our_refusal() -> None:
     def current() -> Catalog:
         return which
 
-    limited = Resolve(ConcurrencyLimit(gate, Admitted()), current, path="/", in_query=False)
+    limited = Resolve(ConcurrencyLimit(gate, Admitted()), routing(current), path="/", in_query=False)
     app = ErrorBoundary(Router([Route("/v1/chat/completions", limited, methods=["POST"])]))
 
     async with (

@@ -11,13 +11,13 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from app.asgi import ClientDisconnected, send_bytes
-from app.config.catalog import Catalog
+from app.config.catalog import Catalog, Profile
 from app.errors import NotFound, RequestError, TooLarge
 from app.exchange import Exchange, exchange_of
 from app.middleware import resolve
 from app.middleware.resolve import Resolve
 from tests.asgi import call
-from tests.endpoints.catalogs import catalog, model
+from tests.endpoints.catalogs import catalog, model, routing
 
 pytestmark = pytest.mark.anyio
 
@@ -48,9 +48,10 @@ async def resolved(
     *,
     in_query: bool = False,
     models: Catalog = CATALOG,
+    profile: Profile | None = None,
 ) -> tuple[Exchange, Inner]:
     inner = Inner()
-    app = Resolve(inner, lambda: models, path="/v1/x", in_query=in_query, clock=lambda: 42.0)
+    app = Resolve(inner, routing(lambda: models, profile), path="/v1/x", in_query=in_query, clock=lambda: 42.0)
     headers = [] if content_type is None else [(b"content-type", content_type.encode())]
     reply = await call(app, "GET" if in_query else "POST", headers=headers, body=body, query=query)
     assert reply.body == b"ok"
@@ -240,7 +241,7 @@ async def test_spooled_body_is_closed_afterwards(name: str, monkeypatch: pytest.
 
 async def test_client_that_leaves_before_the_end_of_its_body_reaches_nobody() -> None:
     inner = Inner()
-    app = Resolve(inner, lambda: CATALOG, path="/", in_query=False)
+    app = Resolve(inner, routing(lambda: CATALOG), path="/", in_query=False)
 
     async def receive() -> dict[str, object]:
         return {"type": "http.disconnect"}
@@ -258,7 +259,7 @@ async def test_request_keeps_the_configuration_it_began_with() -> None:
     """A reload while the body arrives changes nothing for this request."""
     catalogs = [CATALOG, catalog(model("z"))]
     inner = Inner()
-    app = Resolve(inner, lambda: catalogs.pop(0), path="/", in_query=False)
+    app = Resolve(inner, routing(lambda: catalogs.pop(0)), path="/", in_query=False)
 
     await call(app, "POST", headers=JSON, body=[b'{"model":', b'"a"}'])
 

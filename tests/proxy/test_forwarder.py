@@ -32,11 +32,11 @@ pytestmark = pytest.mark.anyio
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def exchange_for(path: str, body: Body) -> Exchange:
+def exchange_for(path: str, query: bytes, body: Body) -> Exchange:
     spec = ModelSpec(LaunchSpec("m", ()), base_url="http://127.0.0.1:1")
     model = Model(ModelId("m"), spec)
     catalog = Catalog(MappingProxyType({model.id: model}), MappingProxyType({}), GroupPlanner((), ()))
-    return Exchange(catalog=catalog, requested="m", model=model, streaming=False, body=body, path=path, arrived_at=0.0)
+    return Exchange(catalog, "m", "m", model, False, body, path, query, 0.0)
 
 
 class Front:
@@ -52,7 +52,7 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive)
-        self.exchange = exchange_for(scope["raw_path"].decode(), self.body or body)
+        self.exchange = exchange_for(scope["raw_path"].decode(), scope["query_string"], self.body or body)
         try:
             async with cancel_on_disconnect(receive):
                 await forward(self.exchange, scope, send, self.transport, self.base_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.proxy.headers import HOP_BY_HOP, request_headers, response_headers
+from app.proxy.headers import HOP_BY_HOP, peer_headers, request_headers, response_headers
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -119,11 +119,80 @@ def test_expectation_is_fulfilled_here() -> None:
     assert to_upstream((b"expect", b"100-continue")) == [(b"host", b"h")]
 
 
-def test_credentials_still_go_through() -> None:
-    """Until they are checked here: then they stay (issue 3), and this test turns round."""
-    sent = [(b"authorization", b"Bearer k"), (b"x-api-key", b"k")]
+def test_credentials_stay_here() -> None:
+    """Whether they were checked or not: they are for us."""
+    sent = [(b"authorization", b"Bearer k"), (b"x-api-key", b"k"), (b"x-other", b"o")]
 
-    assert to_upstream(*sent) == [(b"host", b"h"), *sent]
+    assert to_upstream(*sent) == [(b"host", b"h"), (b"x-other", b"o")]
+
+
+def to_peer(*headers: tuple[bytes, bytes], method: str = "GET", body_size: int = 0, api_key: str = "") -> Headers:
+    return peer_headers(
+        [(b"host", b"h"), *headers], method=method, body_size=body_size, host=b"peer:1", api_key=api_key
+    )
+
+
+def test_peer_gets_end_to_end_headers_and_its_own_name() -> None:
+    sent = [(b"accept", b"*/*"), (b"user-agent", b"u"), (b"x-a", b"1"), (b"x-a", b"\xff")]
+
+    assert to_peer(*sent) == [(b"host", b"peer:1"), *sent]
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        HOP_BY_HOP
+        | {b"authorization", b"x-api-key", b"cookie", b"forwarded", b"x-forwarded-for", b"x-forwarded-host"}
+        | {b"x-forwarded-proto", b"x-forwarded-anything", b"expect"}
+    ),
+)
+@pytest.mark.parametrize("api_key", ["", "sk-peer"])
+def test_peer_learns_nothing_of_the_client(name: bytes, api_key: str) -> None:
+    headers = to_peer((name, b"secret"), (b"a", b"b"), api_key=api_key)
+
+    assert not any(b"secret" in value for _, value in headers)
+    assert (b"a", b"b") in headers
+
+
+def test_peer_is_asked_with_its_own_key() -> None:
+    sent = [(b"authorization", b"Bearer client"), (b"x-api-key", b"client")]
+
+    assert to_peer(*sent, api_key="sk-peer") == [
+        (b"host", b"peer:1"),
+        (b"authorization", b"Bearer sk-peer"),
+        (b"x-api-key", b"sk-peer"),
+    ]
+
+
+def test_client_cannot_have_the_peers_key_removed() -> None:
+    headers = to_peer((b"connection", b"authorization, x-api-key, x-a, host"), (b"x-a", b"1"), api_key="k")
+
+    assert headers == [(b"host", b"peer:1"), (b"authorization", b"Bearer k"), (b"x-api-key", b"k")]
+
+
+@pytest.mark.parametrize(("value", "kept"), [(b"trailers", True), (b"gzip", False)])
+def test_of_te_only_trailers_is_passed_on_to_a_peer(value: bytes, kept: bool) -> None:
+    assert ((b"te", b"trailers") in to_peer((b"te", value), (b"connection", b"te"))) == kept
+
+
+@pytest.mark.parametrize(
+    ("method", "sent", "size", "expected"),
+    [
+        ("POST", (b"content-length", b"99"), 5, b"5"),
+        ("POST", (b"a", b"b"), 0, b"0"),
+        ("DELETE", (b"transfer-encoding", b"chunked"), 0, b"0"),
+        ("DELETE", (b"content-length", b"0"), 0, b"0"),
+        ("GET", (b"a", b"b"), 7, b"7"),
+        ("GET", (b"a", b"b"), 0, None),
+    ],
+)
+def test_length_for_a_peer_is_that_of_the_body_as_sent(
+    method: str, sent: tuple[bytes, bytes], size: int, expected: bytes | None
+) -> None:
+    headers = to_peer(sent, method=method, body_size=size)
+
+    assert [value for name, value in headers if name == b"content-length"] == ([expected] if expected else [])
+    assert b"transfer-encoding" not in dict(headers)
 
 
 def test_answers_keep_their_date_and_server() -> None:
