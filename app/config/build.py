@@ -1,20 +1,22 @@
-"""From the file as written to what it means: the rules that go beyond types, in their documented order, and the `Catalog`. PURE.
+"""From the file as written to what it means: the rules that go beyond types, in their documented order, and the `Catalog`.
 
 The first rule that is broken is the one that is told of. Order and defaults: compatibility specification 2.6 and 2.7.
+Pure but for `store`, which looks at the file system.
 """
 
 from __future__ import annotations
 
-import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from app.config import routing
-from app.config.catalog import Catalog, LogSettings, Model, ModelSpec, Timeouts
+from app.config import patterns, peers, profiles, routing, selectors, store
+from app.config.addresses import address, is_here, timeouts
+from app.config.catalog import Capabilities, Catalog, Filters, LogSettings, Model, ModelSpec
 from app.config.commands import arguments
+from app.config.filters import filters
 from app.config.routing import Names
 from app.launchers.protocol import LaunchSpec
 from planners.protocol import ModelId
@@ -49,6 +51,9 @@ TIME_FORMATS = frozenset(
         "stampnano",
     ]
 )
+DEFAULT_IGNORED = r"\.(js|json|css|png|gif|jpg|jpeg|ico|txt)\Z"
+"""Paths of a web page's parts: that one is still open in a browser is no reason to load a model."""
+
 _LEVELS = ("debug", "info", "warn", "error")
 _WINDOWS_STOP = "taskkill /f /t /pid ${PID}"
 
@@ -73,21 +78,26 @@ class _Builder:
 
     def catalog(self) -> Catalog:
         document, file = self._document, self._file
+        found_peers = peers.peers(document, file)
+        found_selectors = selectors.selectors(document, file)
+        found_profiles = profiles.profiles(document, file)
+        ignore_paths = self._ignore_paths()
         self._check_top_level()
-        names = self._names()
-        models = {model: self._model(model, file.models[model]) for model in names.models}
+        owner = self._aliases()
+        models = {
+            ModelId(model): self._model(ModelId(model), file.models[model], owner) for model in sorted(file.models)
+        }
+        names = Names(tuple(models), {alias: model for alias, model in owner.items() if alias not in file.models})
         planner = routing.planner(document, file, names)
         for model, priority in routing.priorities(document, file, names).items():
             models[model] = replace(models[model], priority=priority)
         patience_s = routing.patience_s(document, file)
         preload, warnings = routing.preload(document, file, names)
         self._warnings += warnings
-        if file.api_keys:
-            raise document.error(
-                ("apiKeys",),
-                "authentication is not built yet; refusing to serve without it",
-                "take apiKeys out and let only this machine connect (--listen 127.0.0.1:8080)",
-            )
+        api_keys = self._api_keys()
+        peer_models = peers.peer_models(document, found_peers, names)
+        selectors.check(document, found_selectors, names, peer_models, planner)
+        profiles.check(document, found_profiles, names, peer_models, found_selectors)
         return Catalog(
             models=MappingProxyType(models),
             aliases=MappingProxyType(dict(names.aliases)),
@@ -96,9 +106,38 @@ class _Builder:
             preload=preload,
             logs=self._logs(),
             include_aliases_in_list=file.include_aliases_in_list,
+            peers=MappingProxyType(found_peers),
+            selectors=MappingProxyType(found_selectors),
+            profiles=MappingProxyType(found_profiles),
+            api_keys=api_keys,
+            ignore_paths=ignore_paths,
+            peer_models=MappingProxyType(peer_models),
             sources=document.sources,
             warnings=tuple(self._warnings),
         )
+
+    def _ignore_paths(self) -> tuple[re.Pattern[str], ...]:
+        written = self._file.upstream.ignore_paths
+        if not written:
+            return (re.compile(DEFAULT_IGNORED),)
+        found = []
+        for position, expression in enumerate(written):
+            try:
+                found.append(patterns.compiled(expression))
+            except patterns.Unsupported as exc:
+                path = ("upstream", "ignorePaths", position)
+                message = f'"{expression}" is not a regular expression that can be used: {exc}'
+                raise self._document.error(path, message) from exc
+        return tuple(found)
+
+    def _api_keys(self) -> tuple[str, ...]:
+        for position, key in enumerate(self._file.api_keys):
+            path = ("apiKeys", position)
+            if not key:
+                raise self._document.error(path, "a key must not be empty", "take the entry out, or give it a value")
+            if any(character.isspace() or not character.isprintable() for character in key):
+                raise self._document.error(path, "a key must not have spaces in it", "take them out")
+        return tuple(dict.fromkeys(self._file.api_keys))
 
     def _check_top_level(self) -> None:
         document, file = self._document, self._file
@@ -115,8 +154,9 @@ class _Builder:
             raise document.error(
                 ("unloadTimeout",), f"expected 0 or more, got {file.unload_timeout}", "write unloadTimeout: 10"
             )
-        if file.store is not None and not file.store.path.strip():
-            raise document.error(("store",), "store needs a path", "write path: FILE below it, or take store out")
+        if file.store is not None and (objection := store.objection(file.store.path)):
+            path: Path = ("store", "path") if file.store.path.strip() else ("store",)
+            raise document.error(path, objection, "write path: FILE below store, or take store out")
         if file.log_to_stdout not in {"proxy", "upstream", "both", "none"}:
             raise document.error(
                 ("logToStdout",),
@@ -124,11 +164,10 @@ class _Builder:
                 "write logToStdout: proxy",
             )
 
-    def _names(self) -> Names:
+    def _aliases(self) -> dict[str, ModelId]:
         file = self._file
         owner: dict[str, ModelId] = {}
-        models = tuple(ModelId(model) for model in sorted(file.models))
-        for model in models:
+        for model in (ModelId(model) for model in sorted(file.models)):
             if not model.strip():
                 raise self._document.error(("models", model), "a model needs an id", 'write a name instead of ""')
             for position, alias in enumerate(file.models[model].aliases):
@@ -140,9 +179,10 @@ class _Builder:
                 if alias in file.models and alias != model:
                     self._warn(path, f'"{alias}" is a model of its own, which is what the name will mean')
                 owner[alias] = model
-        return Names(models, {alias: model for alias, model in owner.items() if alias not in file.models})
+        return owner
 
-    def _model(self, model: ModelId, file: ModelFile) -> Model:
+    def _model(self, model: ModelId, file: ModelFile, owner: dict[str, ModelId]) -> Model:
+        """Returns the model; the names in its setParamsByID are added to *owner*."""
         document = self._document
         path: Path = ("models", model)
         if file.ttl < -1:
@@ -155,7 +195,8 @@ class _Builder:
                 f"expected 0 or more, got {file.unload_timeout}",
                 "0 is as the top-level one says",
             )
-        self._check_capabilities(path, file)
+        capabilities = self._capabilities(path, file)
+        changes = self._filters(path, model, file, owner)
         base_url, host, port = self._address(path, file)
         self._refuse_nul(path, (("cmd", file.cmd), ("cmdStop", file.cmd_stop)))
         is_comfyui = model == COMFYUI
@@ -175,14 +216,16 @@ class _Builder:
             base_url=base_url,
             check_endpoint=_check_endpoint(file.check_endpoint),
             health_check_timeout_s=float(max(self._file.health_check_timeout, MIN_HEALTH_CHECK_TIMEOUT_S)),
-            timeouts=self._timeouts(path, file),
+            timeouts=timeouts(document, (*path, "timeouts"), file.timeouts),
         )
         loading_state = file.send_loading_state
         return Model(
             id=model,
             spec=spec,
             cmd=file.cmd,
-            aliases=tuple(file.aliases),
+            aliases=tuple(
+                dict.fromkeys((*file.aliases, *(name for name in sorted(changes.set_params_by_id) if name != model)))
+            ),
             name=file.name.strip(),
             description=file.description.strip(),
             unlisted=file.unlisted,
@@ -191,10 +234,25 @@ class _Builder:
             concurrency_limit=max(limit, 50) if is_comfyui else limit,
             send_loading_state=self._file.send_loading_state if loading_state is None else loading_state,
             ignore_websockets=file.compat.ignore_websockets or is_comfyui,
+            filters=changes,
+            capabilities=capabilities,
             metadata=MappingProxyType(dict(file.metadata)),
         )
 
-    def _check_capabilities(self, path: Path, file: ModelFile) -> None:
+    def _filters(self, path: Path, model: ModelId, file: ModelFile, owner: dict[str, ModelId]) -> Filters:
+        found = filters(self._document, (*path, "filters"), file.filters)
+        for name in found.set_params_by_id:
+            here = (*path, "filters", "setParamsByID", name)
+            if not name.strip():
+                raise self._document.error(here, "a name must not be empty", 'write a name instead of ""')
+            other = name if name in self._file.models else owner.get(name, model)
+            if other != model:
+                told = "is a model of its own" if other == name else f'is an alias of model "{other}" already'
+                raise self._document.error(here, f'"{name}" {told}', "the name must be this model's alone")
+            owner[name] = model
+        return found
+
+    def _capabilities(self, path: Path, file: ModelFile) -> Capabilities:
         for key, modalities in (("in", file.capabilities.input), ("out", file.capabilities.output)):
             for position, modality in enumerate(modalities):
                 if modality not in {"text", "audio", "image"}:
@@ -205,6 +263,14 @@ class _Builder:
             raise self._document.error(
                 (*path, "capabilities", "context"), f"expected 0 or more, got {file.capabilities.context}"
             )
+        written = file.capabilities
+        return Capabilities(
+            inputs=tuple(written.input),
+            outputs=tuple(written.output),
+            tools=written.tools,
+            reranker=written.reranker,
+            context=written.context,
+        )
 
     def _address(self, path: Path, file: ModelFile) -> tuple[str, str, int | None]:
         """Returns base URL, host, and the port if it is this machine's."""
@@ -212,26 +278,9 @@ class _Builder:
             # `llama:` with nothing below it: the reference loads it, and fails when it is asked for. So do we.
             self._warn(path, "the model is empty, it cannot be started", "give it a cmd")
             return "http://localhost", "localhost", None
-        here = (*path, "proxy")
-        url = file.proxy.strip()
         remedy = "write e.g. proxy: http://127.0.0.1:9000"
-        if any(character.isspace() or not character.isprintable() for character in url):
-            raise self._document.error(here, f"{url!r} is not a URL", remedy)
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError as exc:
-            raise self._document.error(here, f'"{url}" is not a URL: {exc}', remedy) from exc
-        if parts.scheme not in {"http", "https"} or not host:
-            raise self._document.error(
-                here, f'expected a URL that starts with http:// or https://, got "{url}"', remedy
-            )
-        if port == 0:
-            raise self._document.error(here, f'"{url}" names no port that can be reached', remedy)
-        base_url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-        if port is None:
-            port = 443 if parts.scheme == "https" else 80
-        return base_url, host, port if _is_here(host) else None
+        base_url, host, port = address(self._document, (*path, "proxy"), file.proxy, remedy)
+        return base_url, host, port if is_here(host) else None
 
     def _env(self, path: Path, file: ModelFile) -> tuple[str, ...]:
         self._refuse_nul((*path, "env"), enumerate(file.env))
@@ -249,21 +298,6 @@ class _Builder:
                 raise self._document.error(
                     (*path, step), "holds a NUL character, which no command can be given", "take it out"
                 )
-
-    def _timeouts(self, path: Path, file: ModelFile) -> Timeouts:
-        written = file.timeouts
-        for name, field in type(written).model_fields.items():
-            if getattr(written, name) < 0:
-                here = (*path, "timeouts", str(field.alias))
-                raise self._document.error(here, f"expected 0 or more, got {getattr(written, name)}", "0 is no limit")
-        return Timeouts(
-            connect_s=float(written.connect),
-            keepalive_s=float(written.keepalive),
-            response_header_s=float(written.response_header),
-            tls_handshake_s=float(written.tls_handshake),
-            expect_continue_s=float(written.expect_continue),
-            idle_conn_s=float(written.idle_conn),
-        )
 
     def _logs(self) -> LogSettings:
         level = self._file.log_level.strip().lower()
@@ -289,14 +323,3 @@ def _check_endpoint(written: str) -> str | None:
     if endpoint == "none":
         return None
     return endpoint if not endpoint or endpoint.startswith("/") else f"/{endpoint}"
-
-
-def _is_here(host: str) -> bool:
-    """Whether *host* names this machine without a doubt."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified

@@ -17,7 +17,9 @@ from pydantic import ValidationError
 from app.config import macros, yaml_reader
 from app.config.build import catalog_of
 from app.config.field_types import WRONG_TYPE, describe
+from app.config.merge import merge
 from app.config.models import ConfigFile
+from app.config.sources import source_files
 from app.config.tree import Document, ListNode, Node, Scalar
 from app.config.unknown import oddities
 from app.errors import ConfigError, Problem
@@ -36,7 +38,16 @@ def load(path: str | Path, *, environ: Mapping[str, str], strict: bool = False) 
     environ: where `${env.NAME}` is looked up.
     strict: unknown keys are errors instead of warnings.
     """
-    return load_text(_read(Path(path)), str(path), environ, strict=strict)
+    return load_sources(str(path), None, environ=environ, strict=strict)
+
+
+def load_sources(
+    config: str | None, config_dir: str | None, *, environ: Mapping[str, str], strict: bool = False
+) -> Catalog:
+    """Reads the configuration in the file *config* and in the YAML files in *config_dir*, merged; either may be None."""
+    files = source_files(config, config_dir)
+    documents = [yaml_reader.read(_read(Path(file)), file, environ) for file in files]
+    return load_document(merge(documents), strict=strict)
 
 
 def load_text(text: str, source: str, environ: Mapping[str, str], *, strict: bool = False) -> Catalog:
@@ -83,8 +94,9 @@ def _typed(document: Document) -> ConfigFile:
         return ConfigFile.model_validate(_input(document.root))
     except ValidationError as exc:
         problems = [_problem(document, details) for details in exc.errors(include_url=False)]
-        # The one that stands first in the file, not the one whose field stands first in the model.
-        raise ConfigError(min(problems, key=lambda problem: problem.line or 0)) from exc
+        # The one that stands first in the files, not the one whose field stands first in the model.
+        order = {source: position for position, source in enumerate(document.sources)}
+        raise ConfigError(min(problems, key=lambda told: (order.get(told.source, 0), told.line or 0))) from exc
 
 
 def _input(node: Node) -> object:
@@ -111,4 +123,7 @@ def _problem(document: Document, details: ErrorDetails) -> Problem:
             path, f"expected a list, got {got}", "write each entry on a line of its own, after a dash"
         )
     assert details["type"] in {"dict_type", "model_type", "model_attributes_type"}, details
-    return document.problem(path, f"expected a mapping, got {got}", f'write "name: value" lines below {key}:')
+    remedy = f'write "name: value" lines below {key}:'
+    if path[0] == "profiles" and isinstance(details["input"], list):
+        remedy = "lists were the older syntax: write pins: below it, and name: model lines below that"
+    return document.problem(path, f"expected a mapping, got {got}", remedy)

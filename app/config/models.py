@@ -77,9 +77,7 @@ class ModelFile(Settings):
         description="Requests at once, waiting ones included; more get 429. 0: 10.",
         json_schema_extra={"minimum": 0},
     )
-    filters: Annotated[FiltersFile, NotActedOn()] = Field(
-        default=FiltersFile(), description="Changes made to request bodies."
-    )
+    filters: FiltersFile = Field(default=FiltersFile(), description="Changes made to request bodies.")
     macros: dict[str, Free] = Field(
         default={}, description="Macros of this model alone; they replace global ones of the same name."
     )
@@ -89,7 +87,7 @@ class ModelFile(Settings):
     )
     timeouts: TimeoutsFile = Field(default=TimeoutsFile(), description="Limits of the connections to the server.")
     compat: CompatFile = Field(default=CompatFile(), description="Concessions to particular servers.")
-    capabilities: Annotated[CapabilitiesFile, NotActedOn()] = Field(
+    capabilities: CapabilitiesFile = Field(
         default=CapabilitiesFile(), description="What it can do, for the model list."
     )
     health_check_timeout: Annotated[
@@ -118,7 +116,7 @@ class RouterSettingsFile(Settings):
 class RouterFile(Settings):
     """Who is unloaded when a model is to start."""
 
-    use: Text = Field(default="", description="group.")
+    use: Text = Field(default="", description="group; matrix is not built yet.")
     settings: RouterSettingsFile = Field(default=RouterSettingsFile(), description="Settings by the name in use.")
 
 
@@ -195,7 +193,7 @@ class ConfigFile(Settings):
     groups: dict[str, GroupFile] = Field(default={}, description="Older place of routing.router.settings.groups.")
     routing: RoutingFile = Field(default=RoutingFile(), description="Who is unloaded, and who is served first.")
     matrix: MatrixFile | None = Field(default=None, description="Older place of routing.router.settings.matrix.")
-    api_keys: list[Text] = Field(default=[], description="Keys of which clients must send one.")
+    api_keys: list[Text] = Field(default=[], description="Keys of which clients must send one; none: nobody is asked.")
     log_requests: Flag = Field(default=False, description="Has no effect; kept for older files.")
     metrics_max_in_memory: Annotated[Count, NotActedOn()] = Field(
         default=1000, description="Requests kept in the activity list."
@@ -208,11 +206,9 @@ class ConfigFile(Settings):
     performance: Annotated[PerformanceFile, NotActedOn()] = Field(
         default=PerformanceFile(), description="The hardware monitor."
     )
-    upstream: Annotated[UpstreamFile, NotActedOn()] = Field(default=UpstreamFile(), description="The /upstream path.")
-    profiles: Annotated[dict[str, ProfileFile], NotActedOn()] = Field(default={}, description="Named sets of names.")
-    selectors: Annotated[dict[str, SelectorFile], NotActedOn()] = Field(
-        default={}, description="Names that stand for one of several models."
+    upstream: UpstreamFile = Field(default=UpstreamFile(), description="The /upstream path.")
+    profiles: dict[str, ProfileFile] = Field(
+        default={}, description="Sets of names that mean other models while one of them is active."
     )
-    peers: Annotated[dict[str, PeerFile], NotActedOn()] = Field(
-        default={}, description="Other servers whose models are offered here."
-    )
+    selectors: dict[str, SelectorFile] = Field(default={}, description="Names that stand for one of several models.")
+    peers: dict[str, PeerFile] = Field(default={}, description="Other servers whose models are offered here.")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.config import matrix
 from app.config.tree import nearest
 from planners.groups import DEFAULT_GROUP, Group, GroupPlanner
 from planners.protocol import ModelId
@@ -51,10 +52,19 @@ def planner(document: Document, file: ConfigFile, names: Names) -> GroupPlanner:
             f"move {older} to routing.router.settings",
         )
     if router.use not in {"", "group", "matrix"}:
-        raise document.error((*ROUTER, "use"), f'expected group, got "{router.use}"', "write use: group")
+        raise document.error((*ROUTER, "use"), f'expected group or matrix, got "{router.use}"', "write use: group")
     if file.matrix and file.groups:
         raise document.error(("matrix",), "matrix and groups are both there, and only one can hold", "keep groups")
-    if file.matrix or router.use == "matrix":
+    if router.use == "matrix" and settings.matrix is None:
+        raise document.error(
+            (*ROUTER, "use"),
+            "matrix is in use, and routing.router.settings.matrix is not there",
+            "write the matrix there, or use: group",
+        )
+    written = file.matrix if router.use != "matrix" else settings.matrix
+    if written is not None:
+        place: Path = ("matrix",) if file.matrix else (*ROUTER, "settings", "matrix")
+        matrix.check(document, place, written, names)
         raise document.error(
             ("matrix",) if file.matrix else (*ROUTER, "use"),
             "this version decides by groups only who is unloaded; it cannot follow a matrix",

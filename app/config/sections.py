@@ -1,6 +1,5 @@
-"""Settings models of what this version reads but does not act on yet, so that existing files load.
+"""Settings models of the larger parts of a file. What is read but not acted on yet is marked where it is used (`NotActedOn`).
 
-Whoever builds one of these parts moves its settings beside it and takes the `NotActedOn` mark off the field that holds them.
 Key names and defaults: compatibility specification 2.6, 2.7, 2.10 to 2.14.
 """
 
@@ -9,7 +8,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from app.config.field_types import Count, Duration, Flag, Free, Text
-from app.config.settings import Settings, TimeoutsFile
+from app.config.settings import PeerTimeoutsFile, Settings
 
 
 class FiltersFile(Settings):
@@ -40,18 +39,23 @@ class CapabilitiesFile(Settings):
 class PeerFile(Settings):
     """Another server whose models are offered here."""
 
-    proxy: Text = Field(default="", description="Its base URL.")
-    models: list[Text] = Field(default=[], description="Names of its models.")
-    api_key: Text = Field(default="", description="Key sent to it.")
+    proxy: Text = Field(default="", description="Its base URL, as https://gpu-box:8080.")
+    models: list[Text] = Field(
+        default=[], description="Names of its models there; here each is called <peer>/<name>, too."
+    )
+    api_key: Text = Field(default="", description="Key sent to it; the client's own is never passed on.")
     filters: FiltersFile = Field(default=FiltersFile(), description="Changes made to requests for it.")
-    timeouts: TimeoutsFile = Field(default=TimeoutsFile(), description="Limits of the connections to it.")
+    timeouts: PeerTimeoutsFile = Field(default=PeerTimeoutsFile(), description="Limits of the connections to it.")
 
 
 class ProfileFile(Settings):
     """A named set of names that mean other models while it is active."""
 
     description: Text = Field(default="", description="For people.")
-    pins: dict[str, Text] = Field(default={}, description="Name -> model it means; empty: disabled.")
+    pins: dict[str, Text] = Field(
+        default={},
+        description="Name -> model or selector it means while the profile is active; empty: there is no such model then.",
+    )
 
 
 class SelectorSettingsFile(Settings):
@@ -64,7 +68,7 @@ class SelectorFile(Settings):
     """A name that stands for one of several models, chosen for each request."""
 
     strategy: Text = Field(default="", description="warm, pin or spillover.")
-    targets: list[Text] = Field(default=[], description="Models to choose from.")
+    targets: list[Text] = Field(default=[], description="Models, or peers' models, to choose from.")
     settings: SelectorSettingsFile = Field(default=SelectorSettingsFile(), description="Settings of the strategy.")
     name: Text = Field(default="", description="Name for people.")
     description: Text = Field(default="", description="For people.")
@@ -114,4 +118,7 @@ class UiFile(Settings):
 class UpstreamFile(Settings):
     """The `/upstream` path."""
 
-    ignore_paths: list[Text] = Field(default=[], description="Regular expressions of paths that do not load a model.")
+    ignore_paths: list[Text] = Field(
+        default=[],
+        description="Regular expressions (RE2) of paths that do not load a model; those of images, scripts and the like by default.",
+    )

@@ -48,3 +48,11 @@ class TimeoutsFile(Settings):
     tls_handshake: Seconds = Field(default=10, description="Seconds for the TLS handshake.")
     expect_continue: Seconds = Field(default=1, description="Seconds to wait for `100 Continue`.")
     idle_conn: Seconds = Field(default=90, description="Seconds an idle connection is kept for reuse.")
+
+
+class PeerTimeoutsFile(TimeoutsFile):
+    """Limits of the connections to one peer; 0 means none."""
+
+    response_header: Seconds = Field(
+        default=60, description="Seconds from the end of the request to the head of the answer."
+    )

@@ -9,31 +9,54 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
 import anyio
 
+from app.config.sources import directory_files
+
 EVERY_S = 2.0
 
-State = tuple[tuple[int, int, int] | None, ...]
+Stamp = tuple[int, int, int] | None
 
 
-async def changes(files: Sequence[str], every_s: float = EVERY_S) -> AsyncIterator[None]:
-    """Yields whenever one of *files* is not what it was. A file that disappears is no change; its coming back is."""
-    seen = await anyio.to_thread.run_sync(_state, files)
+@dataclass(frozen=True, slots=True)
+class State:
+    """What was seen at one look."""
+
+    files: tuple[Stamp, ...]
+    listing: tuple[tuple[str, Stamp], ...] = ()
+    """The YAML files in the directory; none as well when there is no directory."""
+
+
+async def changes(files: Sequence[str], directory: str | None = None, every_s: float = EVERY_S) -> AsyncIterator[None]:
+    """Yields whenever one of *files* is not what it was, or the YAML files in *directory* are not.
+
+    A file that disappears is no change; its coming back is. In *directory* files may come and go, and each time is a change,
+    unless nothing is left: an empty directory is one that is being filled.
+    """
+    seen = await anyio.to_thread.run_sync(_state, files, directory)
     while True:
         await anyio.sleep(every_s)
-        now = await anyio.to_thread.run_sync(_state, files)
-        changed = any(new is not None and new != old for old, new in zip(seen, now, strict=True))
+        now = await anyio.to_thread.run_sync(_state, files, directory)
+        changed = any(new is not None and new != old for old, new in zip(seen.files, now.files, strict=True))
+        changed |= bool(now.listing) and now.listing != seen.listing
         seen = now
         if changed:
             yield
 
 
-def _state(files: Sequence[str]) -> State:
-    return tuple(_stat(file) for file in files)
+def _state(files: Sequence[str], directory: str | None) -> State:
+    listing: tuple[str, ...] = ()
+    if directory is not None:
+        try:
+            listing = directory_files(directory)
+        except OSError:
+            listing = ()
+    return State(tuple(_stat(file) for file in files), tuple((file, _stat(file)) for file in listing))
 
 
-def _stat(file: str) -> tuple[int, int, int] | None:
+def _stat(file: str) -> Stamp:
     try:
         found = os.stat(file)  # noqa: PTH116 - of a name, many times over
     except OSError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from pathlib import Path
 
 import pytest
 
@@ -305,10 +307,38 @@ def test_odd_log_settings_fall_back_with_a_warning() -> None:
             M % "" + "matrix: {sets: {a: b}}\nrouting: {router: {settings: {groups: {g: {}}}}}",
             "matrix and routing.router are both there",
         ),
-        ("routing: {router: {use: magic}}", 'routing.router.use: expected group, got "magic" (write use: group)'),
+        (
+            "routing: {router: {use: magic}}",
+            'routing.router.use: expected group or matrix, got "magic" (write use: group)',
+        ),
         ("groups: {g: {}}\nmatrix: {}", "config.yaml:2: matrix: matrix and groups are both there"),
         ("matrix: {sets: {a: b}}", "matrix: this version decides by groups only"),
-        ("routing: {router: {use: matrix}}", "routing.router.use: this version decides by groups only"),
+        (
+            "routing: {router: {use: matrix, settings: {matrix: {sets: {a: b}}}}}",
+            "routing.router.use: this version decides by groups only",
+        ),
+        (
+            "routing: {router: {use: matrix}}",
+            "routing.router.use: matrix is in use, and routing.router.settings.matrix is not there",
+        ),
+        ("matrix: {}", "matrix: a matrix needs sets (write e.g. sets: {both: a & b})"),
+        ("matrix: {sets: {x: ''}}", "matrix.sets.x: a set needs an expression"),
+        (
+            M % "" + "matrix: {vars: {x_y: a}, sets: {s: a}}",
+            'matrix.vars.x_y: "x_y" cannot name a variable (use 1 to 32 letters',
+        ),
+        (M % "" + f"matrix: {{vars: {{{'x' * 33}: a}}, sets: {{s: a}}}}", "cannot name a variable"),
+        (M % "" + "matrix: {vars: {x: al}, sets: {s: a}}", 'matrix.vars.x: "al" is not the id of a model (write a)'),
+        (M % "" + "matrix: {vars: {x: zzz}, sets: {s: a}}", "(name a key of models)"),
+        (
+            M % "" + "matrix: {vars: {x: a}, evict_costs: {y: 1}, sets: {s: a}}",
+            'matrix.evict_costs.y: "y" is neither a variable nor the id of a model',
+        ),
+        (M % "" + "matrix: {evict_costs: {b: 0}, sets: {s: a}}", "matrix.evict_costs.b: expected 1 or more, got 0"),
+        (
+            M % "" + "routing: {router: {use: matrix, settings: {matrix: {vars: {x: z}}}}}",
+            "routing.router.settings.matrix.vars.x",
+        ),
         (
             M % "" + "groups: {(default): {members: [a]}}",
             "groups.(default): (default) is the name of the group of all models",
@@ -340,32 +370,84 @@ def test_odd_log_settings_fall_back_with_a_warning() -> None:
             "routing: {scheduler: {settings: {fifo: {patience: yes}}}}",
             'patience: expected a number of seconds, got "yes"',
         ),
-        ("apiKeys: [sk-1]", "apiKeys: authentication is not built yet; refusing to serve without it"),
+        ("apiKeys: [ok, '']", "apiKeys[1]: a key must not be empty"),
+        ("apiKeys: [ok, ]\nmodels: {}\nglobalTTL: -1", "globalTTL"),
+        ("apiKeys: [sk-1, 'sk secret']", "apiKeys[1]: a key must not have spaces in it (take them out)"),
+        ('apiKeys: ["sk\\n"]', "apiKeys[0]: a key must not have spaces in it"),
+        ("apiKeys: [[sk-1]]", "apiKeys[0]: expected text, got something else"),
+        ("store: {path: /}", 'store.path: "/" is a directory'),
+        ("store: {path: /no/such/folder/x.db}", '"/no/such/folder" is not a directory that is there'),
+        ('store: {path: "a\\0b"}', "store.path: "),
     ],
 )
 def test_refused(text: str, told: str) -> None:
     assert told in str(refusal(text))
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_store_that_may_not_be_written_is_refused(tmp_path: Path, exists: bool) -> None:
+    path = tmp_path / "x.db"
+    if exists:
+        path.touch(0o400)
+    else:
+        tmp_path.chmod(0o500)
+
+    assert "may not be written by this user" in refusal(f"store: {{path: '{path}'}}").message
+
+
+def test_a_store_that_is_there_may_be_kept(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    path.touch()
+
+    read(f"store: {{path: '{path}'}}")
+
+
+def test_api_keys_are_text_each_once() -> None:
+    assert read("apiKeys: [sk-1, 123, sk-1]").api_keys == ("sk-1", "123")
+
+
 RULES = [
     ("macros: {PORT: 1}", "macros"),
     ("models: {c: {cmd: '${PORT}', proxy: 'http://h:${gone}'}}", "models.c.proxy"),
     ("hooks: 3", "hooks"),
+    ("peers: {p: {models: [m]}}", "peers.p"),
+    ("selectors: {s: {strategy: warm}}", "selectors.s"),
+    ("profiles: {p: {}}", "profiles.p"),
+    ("upstream: {ignorePaths: ['(']}", "upstream.ignorePaths[0]"),
     ("performance: {every: 1s}", "performance.every"),
     ("startPort: 0", "startPort"),
     ("globalTTL: -1", "globalTTL"),
     ("unloadTimeout: -1", "unloadTimeout"),
     ("store: {}", "store"),
     ("logToStdout: x", "logToStdout"),
+    (
+        "models: {c: {proxy: 'http://h', aliases: [x]}, d: {proxy: 'http://h', aliases: [x]}}",
+        "models.d.aliases[0]",
+    ),
+    ("models: {c: {proxy: 'http://h', ttl: -2}}", "models.c.ttl"),
+    ("models: {c: {proxy: 'http://h', unloadTimeout: -2}}", "models.c.unloadTimeout"),
+    ("models: {c: {proxy: 'http://h', capabilities: {in: [x]}}}", "models.c.capabilities.in[0]"),
+    (
+        "models: {c: {proxy: 'http://h', filters: {setParamsByID: {d: {}}}}, d: {proxy: 'http://h'}}",
+        "models.c.filters.setParamsByID.d",
+    ),
+    ("models: {c: {proxy: h}}", "models.c.proxy"),
     ("groups: {g: {members: [gone]}}", "groups.g.members[0]"),
     ("routing: {scheduler: {use: x}}", "routing.scheduler.use"),
-    ("apiKeys: [k]", "apiKeys"),
+    ("routing: {scheduler: {settings: {fifo: {priority: {gone: 1}}}}}", "routing.scheduler.settings.fifo.priority"),
+    ("apiKeys: [k k]", "apiKeys"),
+    ("peers: {p: {proxy: 'http://h', models: [q/m]}, p/q: {proxy: 'http://h', models: [m]}}", 'peers["p/q"]'),
+    ("selectors: {s: {strategy: warm, targets: [gone]}}", "selectors.s"),
+    ("profiles: {p: {pins: {x: gone}}}", "profiles.p"),
 ]
 
 
 @pytest.mark.parametrize("first", range(len(RULES) - 1))
 def test_the_first_broken_rule_in_the_documented_order_is_told(first: int) -> None:
-    """Whatever the order in the file; each rule together with all that come later."""
-    text = "\n".join(written for written, _ in reversed(RULES[first:]))
+    """Whatever the order in the file; each rule together with those later ones that are about other keys."""
+    written: dict[str, str] = {}
+    for text, _ in RULES[first:]:
+        written.setdefault(text.partition(":")[0], text)
 
-    assert refusal(text).path.startswith(RULES[first][1])
+    assert refusal("\n".join(reversed(written.values()))).path.startswith(RULES[first][1])

@@ -47,19 +47,23 @@ class Watched:
 
 
 @asynccontextmanager
-async def watching(monkeypatch: pytest.MonkeyPatch, *files: Path) -> AsyncIterator[Watched]:
+async def watching(
+    monkeypatch: pytest.MonkeyPatch, *files: Path, directory: Path | None = None
+) -> AsyncIterator[Watched]:
     watched = Watched()
     state: Callable[..., watcher.State] = watcher._state
 
-    def noted(names: list[str]) -> watcher.State:
-        found = state(names)
+    def noted(names: list[str], folder: str | None) -> watcher.State:
+        found = state(names, folder)
         watched.looked()
         return found
 
     monkeypatch.setattr(watcher, "_state", noted)
 
     async def watch() -> None:
-        async for _ in changes([str(file) for file in files], every_s=0.001):
+        async for _ in changes(
+            [str(file) for file in files], None if directory is None else str(directory), every_s=0.001
+        ):
             watched.notice()
 
     async with anyio.create_task_group() as group:
@@ -171,6 +175,67 @@ async def test_swapped_symbolic_link_of_a_config_map_is_noticed(
         (tmp_path / "..data_tmp").symlink_to("..2026_2")
         (tmp_path / "..data_tmp").replace(tmp_path / "..data")
 
+        await watched.until_noticed(1)
+
+
+async def test_directory_as_it_was_is_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.yaml").write_text("a")
+
+    async with watching(monkeypatch, directory=tmp_path) as watched:
+        (tmp_path / "notes.txt").write_text("not ours")
+        (tmp_path / "folder.yaml").mkdir()
+        await watched.looks_again()
+
+        assert watched.noticed == 0
+
+
+@pytest.mark.parametrize("name", ["b.yaml", "b.yml"])
+async def test_file_added_to_the_directory_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.yaml").write_text("a")
+    (tmp_path / "new").write_text("b")
+
+    async with watching(monkeypatch, directory=folder) as watched:
+        (tmp_path / "new").replace(folder / name)
+
+        await watched.until_noticed(1)
+
+
+async def test_file_taken_out_of_the_directory_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text("a")
+
+    async with watching(monkeypatch, tmp_path / "a.yaml", tmp_path / "b.yaml", directory=tmp_path) as watched:
+        (tmp_path / "b.yaml").unlink()
+
+        await watched.until_noticed(1)
+
+
+async def test_file_changed_in_the_directory_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.yaml").write_text("a")
+
+    async with watching(monkeypatch, directory=tmp_path) as watched:
+        os.truncate(tmp_path / "a.yaml", 0)
+
+        await watched.until_noticed(1)
+
+
+async def test_directory_that_is_emptied_or_goes_is_no_change_but_its_coming_back_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, away = tmp_path / "folder", tmp_path / "away"
+    folder.mkdir()
+    (folder / "a.yaml").write_text("a")
+
+    async with watching(monkeypatch, directory=folder) as watched:
+        folder.replace(away)
+        await watched.looks_again()
+        assert watched.noticed == 0
+
+        away.replace(folder)
         await watched.until_noticed(1)
 
 
