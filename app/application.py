@@ -1,9 +1,10 @@
 """`create_app`: the only place where the parts are put together.
 
-error boundary ← access log ← uvicorn
-  → router
+router ← clean paths ← preflight ← error boundary ← access log ← uvicorn
+  → auth, around each of these that is not open to everybody
       /v1/chat/completions, …   resolve → limit → inference → lease → forwarder
       /upstream/{model}/…                 limit → inference → lease → forwarder
+                                  (a peer's model:  inference → peers → forwarder)
       everything else           an endpoint each
 """
 
@@ -16,15 +17,31 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Router
 
-from app.asgi import send_bytes
 from app.config.active import ActiveConfig
-from app.endpoints import control, health, index, inference, logs, models, upstream, version
+from app.endpoints import (
+    config as configuration,
+    control,
+    health,
+    index,
+    inference,
+    logs,
+    models,
+    profiles,
+    upstream,
+    version,
+)
 from app.launchers.local import LocalLauncher
 from app.middleware.access_log import AccessLog
+from app.middleware.auth import guard
+from app.middleware.cors import Preflight
 from app.middleware.errors import ErrorBoundary
 from app.middleware.limit import Admitted
+from app.middleware.paths import CleanPaths, Dispatch
+from app.proxy.peers import Peers
+from app.routing.resolve import ActiveProfile, Routing
+from app.routing.selectors import Reservations
 from app.services import Services
 from app.supervisor.supervisor import Supervisor
 from app.telemetry.logs import LogBook
@@ -72,58 +89,31 @@ def create_app(
     launcher = LocalLauncher()
     supervisor = Supervisor(catalog, launcher, book, on_fatal=on_fatal)
     admitted = Admitted()
-    services = Services(config, book, launcher, supervisor, admitted, on_fatal, wait_bound, watch_config)
-    serve = inference.model_app(supervisor, admitted)
+    peers = Peers(catalog)
+    profile = ActiveProfile()
+    routing = Routing(config.current, profile, Reservations(supervisor.view))
+    services = Services(
+        config, book, launcher, supervisor, admitted, peers, profile, on_fatal, wait_bound, watch_config
+    )
+    serve = inference.model_app(supervisor, admitted, peers)
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
         async with services.running():
             yield
 
-    router = Router(
-        [
-            # In front what is asked most often: the router tries them in order.
-            *inference.routes(serve, config.current),
-            *models.routes(config.current, supervisor),
-            *health.routes(),
-            *control.routes(config.current, supervisor),
-            *upstream.routes(serve, config.current),
-            *logs.routes(config.current, book),
-            *version.routes(),
-            *index.routes(config.current),
-        ],
-        redirect_slashes=False,
-        default=not_found,
-        lifespan=lifespan,
-    )
-    return Application(services, AccessLog(ErrorBoundary(ShortCut(router)), book))
-
-
-class ShortCut:
-    """Finds routes without parameters by their path; the router would try one pattern after the other.
-
-    Everything else, methods that do not fit included, is the router's.
-    """
-
-    def __init__(self, router: Router) -> None:
-        self._router = router
-        self._apps: dict[tuple[str, str], ASGIApp] = {}
-        for route in router.routes:
-            if isinstance(route, Route) and not route.param_convertors:
-                for method in route.methods or ():
-                    self._apps.setdefault((method, route.path), route.app)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves a connection, or the lifespan."""
-        app: ASGIApp = self._router
-        if scope["type"] == "http" and not scope.get("root_path"):
-            app = self._apps.get((scope["method"], scope["path"]), app)
-        await app(scope, receive, send)
-
-
-async def not_found(scope: Scope, _receive: Receive, send: Send) -> None:
-    """Answers for paths that nothing is at."""
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1000})
-        return
-    await send_bytes(send, 404, b"404 page not found\n", headers=[(b"x-content-type-options", b"nosniff")])
+    routes: list[BaseRoute] = [
+        *inference.routes(serve, routing),
+        *models.routes(routing, supervisor),
+        *health.routes(),
+        *control.routes(config.current, supervisor),
+        *profiles.routes(routing),
+        *configuration.routes(services.reloads),
+        *upstream.routes(serve, routing, supervisor),
+        *logs.routes(config.current, book),
+        *version.routes(),
+        *index.routes(config.current),
+    ]
+    router = Router(guard(routes, config.current), lifespan=lifespan)
+    app = Dispatch(router.routes, router)
+    return Application(services, AccessLog(ErrorBoundary(Preflight(CleanPaths(app))), book))

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 import anyio
 
-from app.errors import HostlerError, TooLarge, escape_json, render
+from app.errors import HostlerError, Rendered, TooLarge, dialect_of, escape_json, render
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -32,6 +32,9 @@ JSON_LIMIT = 256 << 20
 
 BODY_LIMIT = 8 << 30
 """Longest body at all, in bytes."""
+
+MESSAGE_LIMIT = 16 << 20
+"""Longest message of a websocket in either direction, in bytes: it is in memory as a whole."""
 
 CHUNK = 256 << 10
 """Bytes read from a spooled body at a time."""
@@ -163,6 +166,9 @@ class Connection(Protocol):
 
 CONNECTION = "hostler.connection"
 
+UPGRADE = "hostler.upgrade"
+"""Where our own server says which other protocol a request has asked for in vain."""
+
 
 class cancel_on_disconnect:  # noqa: N801 - reads as a statement: async with cancel_on_disconnect(receive)
     """Cancels the block when the client leaves, and then raises ClientDisconnected out of it.
@@ -191,7 +197,7 @@ class cancel_on_disconnect:  # noqa: N801 - reads as a statement: async with can
             raise ClientDisconnected
 
     async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
+        while (await self._receive())["type"] not in {"http.disconnect", "websocket.disconnect"}:
             pass
         self._leave()
 
@@ -242,10 +248,16 @@ async def send_json(send: Send, document: object, status: int = 200, headers: He
 
 
 async def send_error(scope: Scope, send: Send, error: HostlerError) -> None:
-    """Sends *error* in the format the client accepts."""
-    rendered = render(error, header(scope, b"accept").decode("latin-1"))
+    """Sends *error* in the format the client accepts and the dialect of the API it asked."""
+    rendered = rendered_for(scope, error)
     await send({"type": "http.response.start", "status": rendered.status, "headers": rendered.headers})
     await send({"type": "http.response.body", "body": rendered.body})
+
+
+def rendered_for(scope: Scope, error: HostlerError) -> Rendered:
+    """Returns *error* in the format the client accepts and the dialect of the API it asked."""
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return render(error, header(scope, b"accept").decode("latin-1"), dialect_of(path))
 
 
 def header(scope: Scope, name: bytes) -> bytes:

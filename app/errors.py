@@ -2,9 +2,13 @@
 
     HostlerError
     ├── RequestError            the client's: 4xx
+    │   ├── Unauthorized        401
     │   ├── NotFound            404
+    │   ├── TooSlow             408
     │   ├── Conflict            409
     │   ├── TooLarge            413
+    │   ├── TargetTooLong       414
+    │   ├── HeadTooLarge        431
     │   └── TooManyRequests     429, with Retry-After
     ├── UpstreamError           the model server's: 502
     │   ├── StartFailed         500: it never became ready
@@ -13,16 +17,18 @@
     ├── Unavailable             ours, for now: 503
     │   ├── ShuttingDown
     │   └── Unloaded            500: somebody unloaded the model this request waited for
+    ├── NotSupported            501: an upgrade to a protocol that is not spoken here
     └── ConfigError             the operator's: file, YAML path, value, remedy; never sent to a client
 
 The status stands in the class, the words in the message: what, which model, what next. One function renders them all, in
-the format the client asked for (`render`), so that no endpoint builds an error body of its own.
+the format the client asked for and the dialect of the API it speaks (`render`), so that no endpoint builds an error body of its own.
 """
 
 from __future__ import annotations
 
 import html
 import json
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -35,9 +41,21 @@ type_of_status = {
     429: ("rate_limit_error", "rate_limit_exceeded"),
     502: ("server_error", "bad_gateway"),
     503: ("server_error", "service_unavailable"),
+    501: ("server_error", "not_implemented"),
     504: ("server_error", "gateway_timeout"),
 }
 """Status -> (`type`, `code`) of an OpenAI error body. Source: compatibility specification 3.4."""
+
+anthropic_type_of_status = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+"""Status -> `type` of an Anthropic error body. Source: the list of errors in Anthropic's API reference."""
 
 
 class HostlerError(Exception):
@@ -46,6 +64,9 @@ class HostlerError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str | None] = None
     """The `code` of the error body; None takes the one of the status."""
+
+    headers: ClassVar[tuple[tuple[bytes, bytes], ...]] = ()
+    """Sent with the error, whatever its format."""
 
     retry_after_s: int | None = None
     """Seconds after which trying again makes sense; sent as `Retry-After`."""
@@ -57,10 +78,24 @@ class RequestError(HostlerError):
     status = 400
 
 
+class Unauthorized(RequestError):
+    """The client has not shown a key that is let in."""
+
+    status = 401
+    # `Basic` makes a browser ask its user for the key.
+    headers = ((b"www-authenticate", b'Basic realm="llama-swap"'),)
+
+
 class NotFound(RequestError):
     """There is no such model, path or thing."""
 
     status = 404
+
+
+class TooSlow(RequestError):
+    """The client took too long to say what it wants."""
+
+    status = 408
 
 
 class Conflict(RequestError):
@@ -74,6 +109,18 @@ class TooLarge(RequestError):
 
     status = 413
     code = "request_too_large"
+
+
+class TargetTooLong(RequestError):
+    """The request's path and query are over the limit."""
+
+    status = 414
+
+
+class HeadTooLarge(RequestError):
+    """The request's headers are over a limit."""
+
+    status = 431
 
 
 class TooManyRequests(RequestError):
@@ -153,6 +200,12 @@ class Problem:
         return f"{text} ({self.remedy})" if self.remedy else text
 
 
+class NotSupported(HostlerError):
+    """The request asks for something that Hostler does not do."""
+
+    status = 501
+
+
 class ConfigError(HostlerError):
     """A configuration cannot be used. Nothing has been changed by trying."""
 
@@ -172,6 +225,10 @@ class Rendered:
 
 Format = Literal["json", "text", "html"]
 
+Dialect = Literal["openai", "anthropic"]
+
+_ANTHROPIC_PATH = re.compile(r"(?:/upstream/.+)?/v1?/messages(?:/.*)?", re.DOTALL)
+
 
 def format_for(accept: str) -> Format:
     """Returns the body format that an `Accept` header asks for. Source: compatibility specification 3.4."""
@@ -182,25 +239,30 @@ def format_for(accept: str) -> Format:
     return "json"
 
 
-def render(error: HostlerError, accept: str = "") -> Rendered:
+def dialect_of(path: str) -> Dialect:
+    """Returns whose error bodies the clients of *path* understand."""
+    return "anthropic" if _ANTHROPIC_PATH.fullmatch(path) else "openai"
+
+
+def render(error: HostlerError, accept: str = "", dialect: Dialect = "openai") -> Rendered:
     """Renders *error* for a client whose `Accept` header is *accept*.
 
     A 429 is JSON whatever was asked for: clients look into it to decide when to come back.
     """
     status = error.status
     message = str(error)
-    headers: list[tuple[bytes, bytes]] = []
+    headers = list(error.headers)
     if error.retry_after_s is not None:
         headers.append((b"retry-after", str(error.retry_after_s).encode()))
     chosen = "json" if status == 429 else format_for(accept)
     if chosen == "text":
-        body = f"llama-swap: {message}".encode()
+        body = f"llama-swap: {message}".encode(errors="replace")
         media_type = b"text/plain; charset=utf-8"
     elif chosen == "html":
-        body = f"<html><body><h1>llama-swap</h1><p>{html.escape(message)}</p></body></html>".encode()
+        body = f"<html><body><h1>llama-swap</h1><p>{escape_html(message)}</p></body></html>".encode(errors="replace")
         media_type = b"text/html; charset=utf-8"
     else:
-        body = json_body(status, message, error.code)
+        body = anthropic_body(status, message) if dialect == "anthropic" else json_body(status, message, error.code)
         media_type = b"application/json"
     headers += [(b"content-type", media_type), (b"content-length", str(len(body)).encode())]
     return Rendered(status, headers, body)
@@ -216,9 +278,27 @@ def json_body(status: int, message: str, code: str | None = None) -> bytes:
         "src": "llama-swap",
         "error": {"message": message, "type": kind, "param": None, "code": code or default_code},
     }
-    return escape_json(json.dumps(document, separators=(",", ":"), ensure_ascii=False)).encode()
+    return _encoded(document)
+
+
+def anthropic_body(status: int, message: str) -> bytes:
+    """Returns the Anthropic-style error body."""
+    fallback = "invalid_request_error" if 400 <= status < 500 else "api_error"
+    kind = anthropic_type_of_status.get(status, fallback)
+    return _encoded({"type": "error", "error": {"type": kind, "message": message}})
+
+
+def _encoded(document: object) -> bytes:
+    text = escape_json(json.dumps(document, separators=(",", ":"), ensure_ascii=False))
+    # A lone surrogate, which no UTF-8 has, becomes the escape that JSON has for it.
+    return text.encode(errors="backslashreplace")
 
 
 def escape_json(text: str) -> str:
     """Escapes `<`, `>` and `&` in JSON *text* the way Go's encoder does, so that it is harmless inside HTML."""
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def escape_html(text: str) -> str:
+    """Escapes *text* for HTML, byte for byte as Go does."""
+    return html.escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")

@@ -17,10 +17,12 @@ from app.errors import (
     StartFailed,
     TooLarge,
     TooManyRequests,
+    Unauthorized,
     Unavailable,
     Unloaded,
     UpstreamError,
     UpstreamTimeout,
+    dialect_of,
     escape_json,
     format_for,
     json_body,
@@ -134,13 +136,76 @@ def test_text_says_who_speaks() -> None:
 
 
 def test_page_escapes_the_message() -> None:
-    rendered = render(NotFound('<script>"x" & y</script>'), "text/html")
+    """Byte for byte as Go does it."""
+    rendered = render(NotFound("<script>\"x\" & 'y'</script>"), "text/html")
 
     assert rendered.headers[0] == (b"content-type", b"text/html; charset=utf-8")
     assert rendered.headers[1] == (b"content-length", str(len(rendered.body)).encode())
     assert rendered.body == (
-        b"<html><body><h1>llama-swap</h1><p>&lt;script&gt;&quot;x&quot; &amp; y&lt;/script&gt;</p></body></html>"
+        b"<html><body><h1>llama-swap</h1><p>&lt;script&gt;&#34;x&#34; &amp; &#39;y&#39;&lt;/script&gt;</p></body></html>"
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "dialect"),
+    [
+        ("/v1/messages", "anthropic"),
+        ("/v1/messages/count_tokens", "anthropic"),
+        ("/v/messages", "anthropic"),
+        ("/v/messages/count_tokens", "anthropic"),
+        ("/upstream/a/b/v1/messages", "anthropic"),
+        ("/upstream/a\n/v1/messages", "anthropic"),
+        ("/v1/messages2", "openai"),
+        ("/v1/chat/completions", "openai"),
+        ("/x/v1/messages", "openai"),
+        ("/upstream/v1/messages", "openai"),
+        ("/", "openai"),
+    ],
+)
+def test_path_tells_the_dialect(path: str, dialect: errors.Dialect) -> None:
+    assert dialect_of(path) == dialect
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (RequestError("m"), "invalid_request_error"),
+        (Unauthorized("m"), "authentication_error"),
+        (NotFound("m"), "not_found_error"),
+        (Conflict("m"), "invalid_request_error"),
+        (TooLarge("m"), "request_too_large"),
+        (TooManyRequests("m"), "rate_limit_error"),
+        (StartFailed("m"), "api_error"),
+        (UpstreamError("m"), "api_error"),
+        (NotReady("m"), "overloaded_error"),
+        (UpstreamTimeout("m"), "api_error"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_error_has_the_type_that_anthropic_clients_know(error: HostlerError, kind: str) -> None:
+    rendered = render(error, dialect="anthropic")
+
+    assert rendered.status == error.status
+    assert rendered.body == b'{"type":"error","error":{"type":"%b","message":"m"}}' % kind.encode()
+
+
+def test_anthropic_client_that_is_a_browser_sees_a_page() -> None:
+    assert render(NotFound("m"), "text/html", "anthropic").body.startswith(b"<html>")
+
+
+def test_client_without_a_key_is_told_how_to_show_one() -> None:
+    rendered = render(Unauthorized("m"))
+
+    assert (rendered.status, rendered.headers[0]) == (401, (b"www-authenticate", b'Basic realm="llama-swap"'))
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/plain", "text/html"])
+def test_half_of_a_character_in_a_message_is_no_reason_to_fail(accept: str) -> None:
+    rendered = render(NotFound("no model '\ud800'"), accept)
+
+    rendered.body.decode()
+    if accept == "application/json":
+        assert json.loads(rendered.body)["error"]["message"] == "no model '\ud800'"
 
 
 def test_json_is_harmless_inside_a_page_and_means_the_same() -> None:

@@ -10,12 +10,14 @@ from app.config.catalog import Catalog
 class ActiveConfig:
     """Holds the catalog that requests are served by from now on. Those under way keep the one they began with."""
 
-    def __init__(self, load: Callable[[], Catalog]) -> None:
+    def __init__(self, load: Callable[[], Catalog], *, directory: str | None = None) -> None:
         """Loads for the first time. Raises ConfigError.
 
         load: reads the configuration anew; may block; called in a worker thread later on.
+        directory: where files of it may come and go.
         """
         self._load = load
+        self.directory = directory
         self._catalog = load()
 
     def current(self) -> Catalog:

@@ -1,8 +1,8 @@
 """The one error boundary of a request.
 
-Before the response has begun, an error becomes a body in the format the client asked for. After it, there is nothing left to say:
-the response is left unfinished, the server closes the connection, and the client sees a stream that is cut instead of
-one that looks complete.
+Before the response has begun, an error becomes a body in the format and the dialect of the client. After it, there is nothing
+left to say: the response is left unfinished, the server closes the connection, and the client sees a stream that is cut instead of
+one that looks complete. A websocket is refused with the same body, or closed once it is open.
 """
 
 from __future__ import annotations
@@ -10,14 +10,24 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from app.asgi import ClientDisconnected, send_error
+from app.asgi import ClientDisconnected, rendered_for, send_error
 from app.errors import HostlerError
 from app.proxy.forwarder import StreamBroken
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
+
+DENIAL = "websocket.http.response"
+"""The ASGI extension by which a websocket is refused with a response of our own."""
+
+FAILED = 1011
+"""Close code of a websocket: "the server encountered an unexpected condition"."""
+
+INTERNAL = "internal error; see Hostler's log"
 
 
 class ErrorBoundary:
@@ -28,7 +38,7 @@ class ErrorBoundary:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request; raises nothing but cancellation."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         responder = _Responder(send)
@@ -39,23 +49,51 @@ class ErrorBoundary:
             return
         except HostlerError as exc:
             # One that comes later has been logged where it happened.
-            if not responder.started:
-                await send_error(scope, send, exc)
+            await _tell(scope, responder, exc)
         except Exception:
-            logger.exception("%s %s failed", scope["method"], scope["path"])
-            if not responder.started:
-                await send_error(scope, send, HostlerError("internal error; see Hostler's log"))
+            logger.exception("%s %s failed", scope.get("method", scope["type"]), scope["path"])
+            await _tell(scope, responder, HostlerError(INTERNAL))
+
+
+async def _tell(scope: Scope, responder: _Responder, error: HostlerError) -> None:
+    if scope["type"] == "http":
+        if not responder.started:
+            await send_error(scope, responder.send, error)
+    elif not responder.started:
+        await refuse(scope, responder.send, error)
+    elif responder.is_open:
+        await responder.send({"type": "websocket.close", "code": FAILED, "reason": ""})
+
+
+async def refuse(scope: Scope, send: Send, error: HostlerError) -> None:
+    """Answers a request, or a websocket that nobody has accepted, with *error*."""
+    if scope["type"] == "http":
+        await send_error(scope, send, error)
+        return
+    if DENIAL not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    rendered = rendered_for(scope, error)
+    await send({"type": f"{DENIAL}.start", "status": rendered.status, "headers": rendered.headers})
+    await send({"type": f"{DENIAL}.body", "body": rendered.body})
 
 
 class _Responder:
-    """Knows whether one response has begun."""
+    """Knows whether one response has begun, or one websocket been answered."""
 
-    __slots__ = ("_send", "started")
+    __slots__ = ("_send", "is_open", "started")
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.started = False
+        self.is_open = False
+        """Whether it is a websocket that can still be closed."""
 
-    async def send(self, message: Message) -> None:
-        self.started = True
-        await self._send(message)
+    def send(self, message: Message) -> Awaitable[None]:
+        """Notes and passes on. Not a coroutine function, since that would cost each chunk of a stream another coroutine."""
+        if not self.started:
+            self.started = True
+            self.is_open = message["type"] == "websocket.accept"
+        elif self.is_open and message["type"] == "websocket.close":
+            self.is_open = False
+        return self._send(message)

@@ -132,7 +132,7 @@ async def sleeping(scope: Scope, receive: Receive, send: Send) -> None:
     await anyio.sleep_forever()
 
 
-async def test_what_is_no_request_passes_untouched() -> None:
+async def test_lifespan_passes_untouched() -> None:
     seen: list[tuple[Scope, object, object]] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -152,6 +152,43 @@ async def test_what_is_no_request_passes_untouched() -> None:
         await ErrorBoundary(app)(scope, receive, send)
 
     assert seen == [(scope, receive, send)] * 2
+
+
+async def knock(app: ErrorBoundary) -> list[Message]:
+    """Returns what a client of a websocket is sent."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/x", "headers": [], "extensions": {"websocket.http.response": {}}}
+    await app(scope, receive, send)
+    return sent
+
+
+ACCEPT: Message = {"type": "websocket.accept"}
+CLOSE: Message = {"type": "websocket.close", "code": 1000}
+
+
+@pytest.mark.parametrize(("error", "status"), [(NotFound("x"), 404), (RuntimeError("x"), 500)])
+async def test_websocket_that_fails_before_it_is_open_is_refused(error: Exception, status: int) -> None:
+    start, body = await knock(failing(error))
+
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", status)
+    assert json.loads(body["body"])["error"]["type"]
+
+
+@pytest.mark.parametrize("error", [NotFound("x"), RuntimeError("x")])
+async def test_websocket_that_fails_while_it_is_open_is_closed(error: Exception) -> None:
+    assert await knock(failing(error, ACCEPT)) == [ACCEPT, {"type": "websocket.close", "code": 1011, "reason": ""}]
+
+
+@pytest.mark.parametrize("first", [[ACCEPT, CLOSE], [CLOSE]])
+async def test_websocket_that_fails_after_it_was_closed_is_left_alone(first: list[Message]) -> None:
+    assert await knock(failing(RuntimeError("x"), *first)) == first
 
 
 Sending = Callable[[Message], Awaitable[None]]

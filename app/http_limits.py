@@ -1,0 +1,136 @@
+"""The limits that uvicorn's HTTP protocol lacks: of the size of a request's head, and of the time until it is complete.
+
+llhttp collects a header for as long as it goes on, and uvicorn waits for one for as long as the connection stands. So what is
+received is counted while it may belong to a head, and one timer for the whole connection looks at when the wait began
+and sets itself anew; a timer for each request would cost more than all of this.
+
+What is refused here has never been a request to the application: it is in no access log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from app.errors import HeadTooLarge, RequestError, TargetTooLong, TooSlow, dialect_of, render
+from app.http_protocol import CorkedProtocol
+
+
+class LimitedProtocol(CorkedProtocol):
+    """One client's connection."""
+
+    head_limit = 64 << 10
+    """Longest head of a request, in bytes: target and headers."""
+
+    target_limit = 32 << 10
+    """Longest path with its query, in bytes."""
+
+    headers_limit = 256
+    """Most headers."""
+
+    head_s = 30.0
+    """Seconds from a head's first byte, or from the connection's beginning, until the head must be complete."""
+
+    # of the connection
+    url = b""
+    _timer: asyncio.TimerHandle | None = None
+
+    # of the head that is being received
+    _in_head = True
+    _size = 0
+    """Bytes received that may belong to it."""
+    _since = 0.0
+    """When the wait for it began; 0.0 when nobody waits."""
+    _refusal: RequestError | None = None
+    """Why it is not served."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begins to wait for the first head."""
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        self._timer = self.loop.call_later(self.head_s, self._look)
+
+    def data_received(self, data: bytes) -> None:
+        """Takes in what the client sends, and counts it as long as it may be the head of a request."""
+        if self._in_head:
+            self._size += len(data)
+            if not self._since:
+                self._since = self.loop.time()
+        super().data_received(data)
+        if self._in_head and self._size > self.head_limit:
+            self._refuse(self._too_long())
+
+    def on_headers_complete(self) -> None:
+        """Begins a request whose head is within the limits."""
+        self._in_head = False
+        self._since = 0.0
+        if (
+            len(self.url) > self.target_limit
+            or len(self.headers) > self.headers_limit
+            # What was received may be more than the head; only when it is too much is the head itself measured.
+            or (self._size > self.head_limit and self._measured() > self.head_limit)
+        ):
+            self._refusal = self._too_long()
+            # Comes back as `send_400_response`, after a detour through the parser.
+            raise self._refusal
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Waits for the next head."""
+        self._in_head = True
+        self._size = 0
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hands the connection over, which has no more heads."""
+        self._stop()
+        super().handle_websocket_upgrade()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Says why the request cannot be served, and closes the connection."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and cycle.response_started and not cycle.response_complete:
+            # In the middle of an answer, another one would be taken for a part of it.
+            self.transport.close()
+            return
+        path = self.url.partition(b"?")[0].decode("latin-1")
+        rendered = render(self._refusal or RequestError(msg), dialect=dialect_of(path))
+        head = [STATUS_LINE[rendered.status], *(b"%b: %b\r\n" % header for header in rendered.headers)]
+        self.transport.write(b"".join([*head, b"connection: close\r\n\r\n", rendered.body]))
+        self.transport.close()
+
+    def _measured(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+
+    def _too_long(self) -> RequestError:
+        if len(self.url) > self.target_limit:
+            return TargetTooLong(f"the request's path and query are longer than {self.target_limit} bytes")
+        return HeadTooLarge(
+            f"the request's headers are longer than {self.head_limit} bytes, or more than {self.headers_limit}"
+        )
+
+    def _look(self) -> None:
+        left = self._since + self.head_s - self.loop.time() if self._since else self.head_s
+        if left > 0:
+            self._timer = self.loop.call_later(left, self._look)
+        elif self._size:
+            self._refuse(TooSlow(f"the request's head was not complete after {self.head_s:g} s"))
+        else:
+            self.transport.close()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse(self, error: RequestError) -> None:
+        if not self.transport.is_closing():
+            self._refusal = error
+            self.send_400_response(str(error))
