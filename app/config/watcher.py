@@ -1,8 +1,9 @@
 """Notices that configuration files have changed, by asking for their state every two seconds.
 
 `stat` follows symbolic links, so the swap of a Kubernetes ConfigMap and a file bind-mounted into a container are seen, which
-is more than file events can promise. A file that is being written may be seen half-done; loading it fails, and the
-next change mends that.
+is more than file events can promise. A file that is being written is left alone until it has rested for a moment: half of one may
+well be a whole configuration, though one with fewer models. Of what is seen half-done all the same, loading fails or the
+next change mends it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import anyio
 from app.config.sources import directory_files
 
 EVERY_S = 2.0
+
+REST_S = 0.5
+"""Seconds that files must have been as they are before a change of them is told."""
 
 Stamp = tuple[int, int, int] | None
 
@@ -36,14 +40,16 @@ async def changes(files: Sequence[str], directory: str | None = None, every_s: f
     unless nothing is left: an empty directory is one that is being filled.
     """
     seen = await anyio.to_thread.run_sync(_state, files, directory)
+    untold = False
     while True:
-        await anyio.sleep(every_s)
+        await anyio.sleep(min(every_s, REST_S) if untold else every_s)
         now = await anyio.to_thread.run_sync(_state, files, directory)
         changed = any(new is not None and new != old for old, new in zip(seen.files, now.files, strict=True))
         changed |= bool(now.listing) and now.listing != seen.listing
         seen = now
-        if changed:
+        if untold and not changed:
             yield
+        untold = changed
 
 
 def _state(files: Sequence[str], directory: str | None) -> State:

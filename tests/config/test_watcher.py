@@ -239,6 +239,30 @@ async def test_directory_that_is_emptied_or_goes_is_no_change_but_its_coming_bac
         await watched.until_noticed(1)
 
 
+async def test_file_that_is_being_written_is_told_of_once_and_when_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("")
+
+    async with watching(monkeypatch, file) as watched:
+        look: Callable[..., watcher.State] = watcher._state
+        left = list("whole")
+
+        def written_meanwhile(*where: object) -> watcher.State:
+            found = look(*where)
+            if left:
+                file.write_text(file.read_text() + left.pop(0))
+            return found
+
+        monkeypatch.setattr(watcher, "_state", written_meanwhile)
+        await watched.until_noticed(1)
+
+        assert left == []
+        await watched.looks_again()
+        assert watched.noticed == 1
+
+
 async def test_change_made_while_one_is_being_taken_in_is_noticed(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("a")
