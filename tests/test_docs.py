@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from starlette.routing import BaseRoute, Route, Router
+from starlette.routing import Route, WebSocketRoute
 
 from app.application import create_app
 from app.config.active import ActiveConfig
 from app.config.loader import load
+from app.middleware.paths import Dispatch
 from tests.fake_upstream import argv
 from tests.fakes import free_port
 from tests.program import PATIENCE_S, ROOT, hostler
@@ -46,12 +47,27 @@ class Answer(NamedTuple):
     body: str
 
 
-def examples(text: str) -> Iterator[Example]:
-    """Yields the commands of the `console` blocks of *text*."""
-    for block in re.finditer(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
-        first = text.count("\n", 0, block.start(1)) + 1
-        for found in re.finditer(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block[1], re.MULTILINE):
-            yield Example(first + block[1].count("\n", 0, found.start()), found[1], found[2])
+class Chapter(NamedTuple):
+    """What is shown of one configuration."""
+
+    config: str
+    examples: list[Example]
+
+
+def chapters(text: str) -> list[Chapter]:
+    """Returns the `yaml` blocks of *text*, each with the commands of the `console` blocks that follow it."""
+    found: list[Chapter] = []
+    for block in re.finditer(r"^```(yaml|console)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        if block[1] == "yaml":
+            found.append(Chapter(block[2], []))
+        else:
+            found[-1].examples.extend(_examples(block[2], text.count("\n", 0, block.start(2)) + 1))
+    return found
+
+
+def _examples(block: str, first: int) -> Iterator[Example]:
+    for found in re.finditer(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
+        yield Example(first + block.count("\n", 0, found.start()), found[1], found[2])
 
 
 def run(command: str, url: str, folder: Path) -> Answer:
@@ -109,13 +125,11 @@ def differences(example: Example, answer: Answer) -> Iterator[str]:
         yield f"answers {answer.body!r}"
 
 
-def configuration(text: str) -> str:
-    """Returns the document's configuration over stand-ins for its model servers."""
-    found = re.search(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    assert found is not None
+def over_stand_ins(config: str) -> str:
+    """Returns *config* with stand-ins for its model servers."""
     lines = []
     model = ""
-    for line in found[1].splitlines():
+    for line in config.splitlines():
         model = line.strip(" :") if re.fullmatch(r"  [\w-]+:", line) else model
         lines.append(line)
         if line.startswith("    cmd:"):
@@ -126,24 +140,26 @@ def configuration(text: str) -> str:
 
 @pytest.mark.timeout(120)
 def test_examples_of_the_api_answer_as_shown(tmp_path: Path) -> None:
-    text = API.read_text()
+    told = chapters(API.read_text())
+    assert len(told[0].examples) > 30
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    found = list(examples(text))
-    assert len(found) > 30
     wrong = []
-    with hostler(tmp_path, configuration(text)) as program:
-        for example in found:
-            answer = run(example.command, program.url, tmp_path)
-            wrong += [f"{API.name}:{example.line}: {example.command} {why}" for why in differences(example, answer)]
+    for config, examples in told:
+        with hostler(tmp_path, over_stand_ins(config)) as program:
+            for example in examples:
+                answer = run(example.command, program.url, tmp_path)
+                wrong += [f"{API.name}:{example.line}: {example.command} {why}" for why in differences(example, answer)]
 
     assert not wrong, "\n".join(wrong)
 
 
 def test_every_endpoint_is_in_the_document_of_the_api_and_no_other(tmp_path: Path) -> None:
     documented = {(method, _fixed(path)) for method, path in re.findall(r"`([A-Z]+) (/[^`\s]*)`", API.read_text())}
-    served = {served for route in _routes(tmp_path) for served in _endpoints(route)}
+    served = {(method, _fixed(path)) for method, path in _served(tmp_path)}
 
-    assert documented == served
+    assert documented == {
+        (method, path) for method, path in served if (method, ("GET", path) in served) != ("HEAD", True)
+    }
 
 
 def _fixed(path: str) -> str:
@@ -152,20 +168,18 @@ def _fixed(path: str) -> str:
     return before + brace
 
 
-def _endpoints(route: BaseRoute) -> Iterator[tuple[str, str]]:
-    assert isinstance(route, Route)
-    for method in sorted(route.methods or {"ANY"}):
-        if method != "HEAD" or route.methods == {"HEAD"}:
-            yield method, _fixed(route.path)
-
-
-def _routes(folder: Path) -> list[BaseRoute]:
-    """Returns the routes of the application, wherever in its layers the router is."""
+def _served(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yields method and path of every route of the application."""
     file = folder / "config.yaml"
     file.write_text("models: {}\n")
     layers: list[object] = [create_app(ActiveConfig(lambda: load(str(file), environ={})))]
     for layer in layers:
-        if isinstance(layer, Router):
-            return layer.routes
-        layers += [part for part in getattr(layer, "__dict__", {}).values() if callable(part)]
-    raise AssertionError("the application has no router")
+        if isinstance(layer, Dispatch):
+            yield from layer._apps
+            for route in layer._patterned:
+                assert isinstance(route, Route | WebSocketRoute)
+                methods = {"WS"} if isinstance(route, WebSocketRoute) else route.methods or {"ANY"}
+                yield from ((method, route.path) for method in methods)
+            return
+        layers += [part for part in vars(layer).values() if callable(part)]
+    raise AssertionError("the application has no dispatch")

@@ -5,8 +5,10 @@ The tables stand here and not in the code under test: a row that gets lost there
 
 from __future__ import annotations
 
+import http.client
 import shlex
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,6 +82,7 @@ OWN = (
     Row("HEAD", "/logs/stream/an/id", 200, "text/plain; charset=utf-8"),
     Row("HEAD", "/logs/stream/alias", 200, "text/plain; charset=utf-8"),
     Row("GET", "/logs/stream/nobody", 400, "text/plain; charset=utf-8", "invalid logger."),
+    Row("GET", "/upstream", 302, "text/html; charset=utf-8", "/ui/models"),
     Row("GET", "/upstream/an/id", 301, "text/html; charset=utf-8", "/upstream/an/id/"),
     Row("POST", "/upstream/an/id", 308, "text/html; charset=utf-8", "/upstream/an/id/"),
     Row("GET", "/upstream/alias?q=1", 301, "text/html; charset=utf-8", "/upstream/alias/?q=1"),
@@ -93,8 +96,40 @@ OWN = (
         "application/json",
         '{"src":"llama-swap","error":{"message":"model not',
     ),
+    Row("GET", "/api/profiles", 200, "application/json", '{"active":null,"profiles":[{"id":"night"'),
+    Row(
+        "PUT",
+        "/api/profiles/active",
+        400,
+        "application/json",
+        '{"src":"llama-swap","error":{"message":"invalid profile',
+    ),
+    Row(
+        "POST",
+        "/api/config/reload?dry_run=1",
+        200,
+        "application/json",
+        '{"reloaded":false,"plan":{"unchanged":["an/id"]',
+    ),
     Row("GET", "/api/version", 200, "application/json", '{"build_date":"'),
     Row("GET", "/", 200, "text/html; charset=utf-8", "<!doctype html>"),
+    Row("GET", "/v1/chat/completions", 405, "text/plain; charset=utf-8", "Method Not Allowed\n"),
+    Row("DELETE", "/health", 405, "text/plain; charset=utf-8", "Method Not Allowed\n"),
+    Row("POST", "/unload", 405, "text/plain; charset=utf-8", "Method Not Allowed\n"),
+    Row("GET", "/api/models/unload/an/id", 405, "text/plain; charset=utf-8", "Method Not Allowed\n"),
+)
+
+OPEN = ("/health", "/wol-health", "/favicon.ico", "/upstream", "/nothing")
+"""Paths that ask for no key, be there something or not."""
+
+PROTECTED = (
+    *(("POST", path) for path in POSTS),
+    *(("GET", path) for path in GETS),
+    *((row.method, row.path) for row in OWN if row.path not in OPEN and row.status != 405),
+    ("GET", "/unload"),
+    ("POST", "/api/models/unload"),
+    ("POST", "/api/models/unload/an/id"),
+    ("GET", "/upstream/an/id/"),
 )
 
 UNLOADS = (
@@ -103,6 +138,8 @@ UNLOADS = (
     Row("POST", "/api/models/unload/an/id", 200, "text/plain; charset=utf-8", "OK"),
     Row("POST", "/api/models/unload/alias", 200, "text/plain; charset=utf-8", "OK"),
 )
+
+PRELOADED = "hooks: {on_startup: {preload: [an/id]}}\nprofiles: {night: {pins: {small: alias}}}\n"
 
 NOT_YET = (
     # With the page.
@@ -124,7 +161,7 @@ NOT_YET = (
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    with hostler(tmp_path_factory.mktemp("routes"), _config("hooks: {on_startup: {preload: [an/id]}}\n")) as running:
+    with hostler(tmp_path_factory.mktemp("routes"), _config(PRELOADED)) as running:
         running.until(lambda: running.running() == {"an/id": "ready"})
         yield running
 
@@ -261,6 +298,78 @@ def test_path_that_nothing_is_at_is_not_found(client: httpx.Client, path: str) -
 
     assert (answer.status_code, answer.text) == (404, "404 page not found\n")
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+# What holds for all routes
+
+
+@pytest.mark.parametrize("path", [*POSTS, *GETS, *(row.path for row in OWN), "/nothing"])
+def test_every_path_answers_the_preflight_of_a_page(client: httpx.Client, path: str) -> None:
+    answer = client.options(path, headers={"Access-Control-Request-Headers": "x-api-key, bad name"})
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["access-control-allow-headers"] == "x-api-key"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/audio/voices", {"GET", "HEAD", "POST"}),
+        ("GET", "/v1/chat/completions", {"POST"}),
+        ("POST", "/v1/models", {"GET", "HEAD"}),
+        ("POST", "/api/profiles/active", {"PUT"}),
+        ("PUT", "/logs/stream/an/id", {"GET", "HEAD"}),
+    ],
+)
+def test_wrong_method_is_told_the_right_ones(client: httpx.Client, method: str, path: str, allowed: set[str]) -> None:
+    answer = client.request(method, path)
+
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize(
+    ("path", "clean"),
+    [
+        ("//health", "/health"),
+        ("/v1/./models?q=1", "/v1/models?q=1"),
+        ("/a/%2e%2E/upstream//an%2Fid/", "/upstream/an%2Fid/"),
+    ],
+)
+def test_path_that_is_not_clean_is_redirected_to_the_one_that_is(program: Program, path: str, clean: str) -> None:
+    """By a client that sends what it is told to; httpx cleans paths itself."""
+    connection = http.client.HTTPConnection(program.url.removeprefix("http://"), timeout=PATIENCE_S)
+    with closing(connection):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+
+    assert (answer.status, answer.headers["location"]) == (307, clean)
+
+
+def test_routes_ask_for_the_key_unless_they_are_open(tmp_path: Path) -> None:
+    with (
+        hostler(tmp_path, _config("apiKeys: [secret]\n")) as program,
+        httpx.Client(base_url=program.url, timeout=PATIENCE_S) as client,
+    ):
+        asked = {(method, path) for method, path in PROTECTED if client.request(method, path).status_code == 401}
+        open_to_all = {path for path in OPEN if client.get(path).status_code in {200, 302, 404}}
+        answer = client.get("/v1/models", headers={"Authorization": "Bearer secret"})
+
+        assert asked == set(PROTECTED)
+        assert open_to_all == set(OPEN)
+        assert answer.status_code == 200
+
+
+def test_profile_decides_what_a_name_means(tmp_path: Path) -> None:
+    with hostler(tmp_path, _config("profiles: {night: {pins: {small: alias, alias: ''}}}\n")) as program:
+        before = program.chat("small").status_code
+        put = httpx.put(f"{program.url}/api/profiles/active", json={"name": "night"}, timeout=PATIENCE_S)
+
+        assert before == 404
+        assert put.json() == {"active": "night"}
+        assert program.chat("small").json()["served_by"] == "fake"
+        assert program.chat("alias").status_code == 404
 
 
 @pytest.mark.parametrize("row", UNLOADS, ids=lambda row: f"{row.method} {row.path}")
