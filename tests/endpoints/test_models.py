@@ -8,11 +8,12 @@ from types import MappingProxyType
 import pytest
 from starlette.routing import Router
 
-from app.config.catalog import Catalog
+from app.config.catalog import Capabilities, Catalog, Profile, Selector, Strategy
 from app.endpoints.models import plain, records, routes
+from app.errors import escape_json
 from app.scheduler.instances import Phase
 from tests.asgi import Reply, call
-from tests.endpoints.catalogs import Supervised, catalog, model, routing, view
+from tests.endpoints.catalogs import Supervised, catalog, model, peer, routing, view
 
 pytestmark = pytest.mark.anyio
 
@@ -119,6 +120,179 @@ def test_alias_entry_tells_whose_it_is() -> None:
         "status": {"value": "loaded"},
     }
     assert json.dumps(found[0]["meta"]) == '{"llamaswap": {"modelID": "m", "type": "alias", "x": 1}}'
+
+
+def written(models: Catalog, profile: Profile | None = None, **phases: Phase) -> dict[str, str]:
+    """Returns each record as it goes over the wire, by its id."""
+    found = records(models, view(**phases), NOW, profile)
+    return {str(record["id"]): json.dumps(record, separators=(",", ":")) for record in found}
+
+
+def test_capabilities_are_written_as_existing_clients_know_them() -> None:
+    """Golden sample A2, whole."""
+    models = catalog(
+        model(
+            "a",
+            name="Name A",
+            description="desc",
+            aliases=("al", "a:hi"),
+            capabilities=Capabilities(("text", "image"), ("text",), tools=True, context=4096),
+            metadata={"x": 1, "port": 15800, "context_length": 5, "capabilities": 1, "architecture": 1}
+            | {"supported_parameters": 1},
+        )
+    )
+
+    assert escape_json(written(models)["a"]) == (
+        '{"id":"a","object":"model","created":1795361442,"owned_by":"llama-swap","name":"Name A","description":"desc",'
+        '"architecture":{"input_modalities":["text","image"],"modality":"text+image-\\u003etext",'
+        '"output_modalities":["text"]},"capabilities":{"function_calling":true,"vision":true},'
+        '"supported_parameters":["tools","tool_choice"],"context_length":4096,'
+        '"meta":{"llamaswap":{"aliases":["al","a:hi"],"port":15800,"type":"model","x":1},"n_ctx":4096},'
+        '"status":{"value":"unloaded"}}'
+    )
+
+
+def test_metadata_stays_whole_when_nothing_is_declared() -> None:
+    record = records(catalog(model("a", metadata={"context_length": 5})), view(), NOW)[0]
+
+    assert record["meta"] == {"llamaswap": {"context_length": 5, "type": "model"}}
+    assert record.keys().isdisjoint({"architecture", "capabilities", "supported_parameters", "context_length"})
+
+
+def test_records_of_aliases_peers_and_selectors_are_golden() -> None:
+    """Golden samples A3."""
+    models = catalog(
+        model("a", aliases=("al",), capabilities=Capabilities(context=4096), metadata={"x": 1, "port": 15800}),
+        model("b"),
+        peers=[peer("p1", "pm")],
+        selectors=[Selector("sel", Strategy.WARM, ("b", "a"))],
+        include_aliases_in_list=True,
+    )
+
+    found = written(models)
+
+    assert list(found) == ["a", "al", "b", "p1/pm", "sel"]
+    assert '"meta":{"llamaswap":{"modelID":"a","port":15800,"type":"alias","x":1},"n_ctx":4096}' in found["al"]
+    assert found["p1/pm"] == (
+        '{"id":"p1/pm","object":"model","created":1795361442,"owned_by":"llama-swap","name":"p1: pm",'
+        '"meta":{"llamaswap":{"peerID":"p1","type":"peer"}},"status":{"value":"unloaded"}}'
+    )
+    assert found["sel"] == (
+        '{"id":"sel","object":"model","created":1795361442,"owned_by":"llama-swap",'
+        '"meta":{"llamaswap":{"strategy":"warm","targets":["b","a"],"type":"selector"}},"status":{"value":"unloaded"}}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("declared", "able"),
+    [
+        (Capabilities(("image",), ("text",)), ["vision"]),
+        (Capabilities(("audio",), ("text",)), ["audio_transcriptions"]),
+        (Capabilities(("text",), ("audio",)), ["audio_speech"]),
+        (Capabilities(("text",), ("image",)), ["image_generation"]),
+        (Capabilities(("image",), ("image",)), ["image_to_image", "vision"]),
+        (Capabilities(tools=True), ["function_calling"]),
+        (Capabilities(reranker=True), ["reranker"]),
+        (Capabilities(("text",), ("text",)), None),
+        (Capabilities(context=1), None),
+    ],
+)
+def test_what_a_model_can_do_follows_from_what_is_declared(declared: Capabilities, able: list[str] | None) -> None:
+    record = records(catalog(model("a", capabilities=declared)), view(), NOW)[0]
+
+    assert record.get("capabilities") == (None if able is None else dict.fromkeys(able, True))
+
+
+@pytest.mark.parametrize(
+    ("declared", "architecture"),
+    [
+        (Capabilities(("text", "audio")), {"input_modalities": ["text", "audio"]}),
+        (Capabilities(outputs=("text",)), {"output_modalities": ["text"]}),
+        (Capabilities(tools=True), None),
+    ],
+)
+def test_modality_needs_both_sides(declared: Capabilities, architecture: dict[str, object] | None) -> None:
+    assert records(catalog(model("a", capabilities=declared)), view(), NOW)[0].get("architecture") == architecture
+
+
+def test_selector_tells_of_itself_and_hides_when_unlisted() -> None:
+    models = catalog(
+        model("a"),
+        selectors=[
+            Selector("s", Strategy.SPILLOVER, ("a",), 3, "Name", "what for", metadata={"type": "x", "z": 1}),
+            Selector("hidden", Strategy.PIN, ("a",), unlisted=True),
+        ],
+    )
+
+    _, record = records(models, view(a=Phase.READY), NOW)
+
+    assert record == {
+        "id": "s",
+        "object": "model",
+        "created": NOW,
+        "owned_by": "llama-swap",
+        "name": "Name",
+        "description": "what for",
+        "meta": {"llamaswap": {"spillover": 3, "strategy": "spillover", "targets": ["a"], "type": "selector", "z": 1}},
+        "status": {"value": "loaded"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("strategy", "phases", "status"),
+    [
+        (Strategy.PIN, {"b": Phase.READY}, "unloaded"),
+        (Strategy.PIN, {"a": Phase.STARTING}, "loaded"),
+        (Strategy.WARM, {"b": Phase.READY}, "loaded"),
+        (Strategy.WARM, {"a": Phase.STOPPING}, "unloaded"),
+    ],
+)
+def test_selector_is_loaded_with_a_target_it_could_choose(
+    strategy: Strategy, phases: dict[str, Phase], status: str
+) -> None:
+    models = catalog(
+        model("a"), model("b"), peers=[peer("p", "m")], selectors=[Selector("s", strategy, ("a", "b", "p/m"))]
+    )
+
+    found = {record["id"]: record["status"] for record in records(models, view(**phases), NOW)}
+
+    assert found["s"] == {"value": status}
+
+
+def test_pins_of_the_active_profile_are_listed_unless_they_hide_behind_another_name() -> None:
+    models = catalog(
+        model("a", name="A", capabilities=Capabilities(context=7), aliases=("al",), metadata={"x": 1}),
+        peers=[peer("p", "m")],
+        selectors=[Selector("sel", Strategy.PIN, ("a",), description="d")],
+    )
+    pins = {
+        "local": "al",
+        "far": "m",
+        "chosen": "sel",
+        "off": "",
+        "a": "al",
+        "al": "a",
+        "p/m": "a",
+        "sel": "a",
+        "m": "a",
+    }
+
+    found = written(models, Profile("prof", "", pins), a=Phase.READY)
+
+    assert list(found) == ["a", "chosen", "far", "local", "m", "p/m", "sel"]
+    assert found["local"] == (
+        '{"id":"local","object":"model","created":1795361442,"owned_by":"llama-swap","name":"A","context_length":7,'
+        '"meta":{"llamaswap":{"type":"profile","x":1},"n_ctx":7},"status":{"value":"loaded"}}'
+    )
+    assert '"llamaswap":{"type":"profile"}},"status":{"value":"unloaded"}' in found["far"]
+    assert '"description":"d","meta":{"llamaswap":{"type":"profile"}},"status":{"value":"loaded"}' in found["chosen"]
+
+
+async def test_list_follows_the_active_profile() -> None:
+    models = catalog(model("a"))
+    app = Router(routes(routing(lambda: models, Profile("prof", "", {"fast": "a"})), Supervised()))
+
+    assert [record["id"] for record in json.loads((await call(app, path="/v1/models")).body)["data"]] == ["a", "fast"]
 
 
 @pytest.mark.parametrize(
