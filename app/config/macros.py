@@ -73,6 +73,12 @@ def expand(document: Document, known: Collection[str]) -> Document:
             entries[key] = node
         else:
             entries[key] = _expanded(document, (key,), node, shared)
+    if isinstance(written := entries.get("peers"), MapNode):
+        renamed = {
+            peer: _with_names(document, ("peers", peer), node, shared) if isinstance(node, MapNode) else node
+            for peer, node in written.entries.items()
+        }
+        entries["peers"] = replace(written, entries=renamed)
     if isinstance(models, MapNode):
         ports = _Ports(document, entries.get("startPort"))
         expanded = dict(models.entries)
@@ -221,24 +227,30 @@ def _model(document: Document, model: str, node: MapNode, macros: Sequence[Macro
 
 
 def _fields(document: Document, path: Path, node: MapNode, macros: Sequence[Macro]) -> MapNode:
-    """Expands all of one model but its macros; the keys of `filters.setParamsByID`, too."""
+    """Expands all of one model but its macros."""
     entries: dict[str, Node] = {}
     for key, entry in node.entries.items():
         entries[key] = entry if key == "macros" else _expanded(document, (*path, key), entry, macros)
-    filters = entries.get("filters")
+    return _with_names(document, path, replace(node, entries=entries), macros)
+
+
+def _with_names(document: Document, path: Path, node: MapNode, macros: Sequence[Macro]) -> MapNode:
+    """Expands the keys of `filters.setParamsByID` in a model or a peer."""
+    filters = node.entries.get("filters")
     by_id = filters.entries.get("setParamsByID") if isinstance(filters, MapNode) else None
-    if isinstance(filters, MapNode) and isinstance(by_id, MapNode):
-        renamed = MapNode({}, {}, by_id.place)
-        for key, entry in by_id.entries.items():
-            here = (*path, "filters", "setParamsByID", key)
-            key_scalar = Scalar(key, "str", by_id.key_places[key])
-            name = _text(_expanded(document, here, key_scalar, macros))
-            if name in renamed.entries:
-                raise document.error(here, f"two keys mean {name!r} after macros are put in", "keep one of them")
-            renamed.entries[name] = entry
-            renamed.key_places[name] = by_id.key_places[key]
-        entries["filters"] = filters.with_entry("setParamsByID", renamed)
-    return replace(node, entries=entries)
+    if not isinstance(filters, MapNode) or not isinstance(by_id, MapNode):
+        return node
+    renamed = MapNode({}, {}, by_id.place)
+    for key, entry in by_id.entries.items():
+        here = (*path, "filters", "setParamsByID", key)
+        name = _text(_expanded(document, here, Scalar(key, "str", by_id.key_places[key]), macros))
+        if name in renamed.entries:
+            raise document.error(here, f"two keys mean {name!r} after macros are put in", "keep one of them")
+        if (left := _USE.search(name)) is not None and left[1] != "PORT":
+            raise document.error(here, f"unknown macro {left[0]}", "declare it under macros")
+        renamed.entries[name] = entry
+        renamed.key_places[name] = by_id.key_places[key]
+    return node.with_entry("filters", filters.with_entry("setParamsByID", renamed))
 
 
 def _text(node: Node | None) -> str:

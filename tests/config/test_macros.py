@@ -139,6 +139,28 @@ def test_keys_of_set_params_by_id_are_expanded() -> None:
     assert "two keys mean 'a:x' after macros are put in" in str(refusal(text))
 
 
+def test_keys_of_peers_set_params_by_id_are_expanded() -> None:
+    text = "macros: {x: y}\npeers: {p: {proxy: 'http://h', models: [m], filters: {setParamsByID: {'m:${x}': {a: 1}}}}}"
+
+    assert dict(read(text).peers["p"].filters.set_params_by_id) == {"m:y": (("a", 1),)}
+
+
+def test_globals_hold_in_peers_selectors_and_profiles() -> None:
+    text = """
+        macros: {url: "http://p:1", key: sk, m: 5, n: 2}
+        models: {a: {proxy: "${url}"}}
+        peers: {p: {proxy: "${url}/v", models: ["m${m}"], apiKey: "${key}", timeouts: {connect: "${n}"}}}
+        selectors: {s: {strategy: spillover, targets: ["p/m${m}"], settings: {spillover: "${n}"}}}
+        profiles: {q: {pins: {x: "p/m${m}"}}}
+        """
+    found = read(text)
+    peer = found.peers["p"]
+
+    assert (peer.base_url, peer.models, peer.api_key, peer.timeouts.connect_s) == ("http://p:1/v", ("m5",), "sk", 2.0)
+    assert (found.selectors["s"].targets, found.selectors["s"].spillover) == (("p/m5",), 2)
+    assert found.profiles["q"].pins == {"x": "p/m5"}
+
+
 P = "models: {a: {proxy: 'http://h', %s}}"
 
 
@@ -166,6 +188,8 @@ P = "models: {a: {proxy: 'http://h', %s}}"
         (P % "x-unknown: ['${gone}']", "models.a.x-unknown[0]: unknown macro ${gone}"),
         (P % "cmd: 'x ${PID}'", "models.a.cmd: ${PID} is known only when a model is stopped (use it in cmdStop alone)"),
         (P % "name: '${PORT}'", "models.a.name: ${PORT} is used, but cmd does not use it"),
+        (P % "filters: {setParamsByID: {'x${gone}': {}}}", 'setParamsByID["x${gone}"]: unknown macro ${gone} (declare it under macros)'),
+        ("peers: {p: {proxy: 'http://h', models: [m], filters: {setParamsByID: {'${gone}': {}}}}}", "unknown macro ${gone}"),
         ("logLevel: ${PORT}", "logLevel: ${PORT} has a value inside models only"),
         ("logLevel: ${MODEL_ID}", "logLevel: ${MODEL_ID} has a value inside models only"),
         ("logLevel: ${PID}", "${PID} is known only"),
