@@ -15,7 +15,9 @@ from starlette.routing import Route, WebSocketRoute
 
 from app.application import create_app
 from app.config.active import ActiveConfig
+from app.config.field_types import NotActedOn
 from app.config.loader import load
+from app.config.models import ConfigFile, ModelFile
 from app.middleware.paths import Dispatch
 from tests.fake_upstream import argv
 from tests.fakes import free_port
@@ -183,3 +185,16 @@ def _served(folder: Path) -> Iterator[tuple[str, str]]:
             return
         layers += [part for part in vars(layer).values() if callable(part)]
     raise AssertionError("the application has no dispatch")
+
+
+def test_every_setting_without_effect_is_in_the_document_for_those_who_change_over() -> None:
+    text = (ROOT / "docs" / "compatibility.md").read_text()
+    without_effect = {
+        str(field.alias)
+        for settings in (ConfigFile, ModelFile)
+        for field in settings.model_fields.values()
+        if any(isinstance(mark, NotActedOn) for mark in field.metadata)
+    }
+
+    assert without_effect
+    assert {name for name in without_effect if f"`{name}`" not in text} == set()
