@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from starlette.types import Receive, Scope, Send
 
 from app.asgi import Body, ClientDisconnected
+from app.config.catalog import Profile, Selector, Strategy
 from app.endpoints import upstream
 from app.endpoints.upstream import Upstream, split
 from app.exchange import exchange_of
+from app.scheduler.instances import Phase
 from tests.asgi import Reply, call
-from tests.endpoints.catalogs import Supervised, catalog, model, routing
+from tests.endpoints.catalogs import Supervised, catalog, model, peer, routing
 from tests.endpoints.echo import Told, stack, told
 
 pytestmark = pytest.mark.anyio
@@ -176,3 +180,120 @@ async def test_client_that_leaves_before_the_end_of_its_body_reaches_nobody() ->
     scope = {"type": "http", "method": "POST", "raw_path": b"/upstream/a/x", "query_string": b"", "headers": []}
     with pytest.raises(ClientDisconnected):
         await Upstream(never, routing(lambda: CATALOG), Supervised())(scope, receive, never)
+
+
+# Profiles, peers and ignored paths
+
+WIDE = catalog(
+    model("a", aliases=("al",)),
+    model("a/b"),
+    peers=[peer("p", "m", "org/x"), peer("q", "m")],
+    selectors=[Selector("sel", Strategy.PIN, ("a",))],
+    ignore_paths=(re.compile(r"^/ping$"), re.compile("ö")),
+)
+PROFILE = Profile("prof", "", {"pin": "al", "pin/two": "p/org/x", "off": "", "a": "a/b", "chosen": "sel", "p/m": "a"})
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        ("p/m/x", ("p/m", "p/m", "/x")),
+        ("p/org/x", ("p/org/x", "p/org/x", "")),
+        ("p%2Forg/x/y", ("p%2Forg/x", "p/org/x", "/y")),
+        ("org/x/y", ("org/x", "p/org/x", "/y")),
+        ("m/x", None),
+        ("p/x", None),
+        ("sel/x", None),
+        ("pin/x", None),
+    ],
+)
+def test_models_of_peers_are_found_and_selectors_are_not(raw: str, found: tuple[str, str, str] | None) -> None:
+    result = split(WIDE, raw)
+
+    assert (result and (result[0], result[1].id, result[2])) == found
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        ("pin", ("pin", "a", "")),
+        ("pin/x", ("pin", "a", "/x")),
+        ("pin/two", ("pin/two", "p/org/x", "")),
+        ("pin%2Ftwo/x", ("pin%2Ftwo", "p/org/x", "/x")),
+        ("pin/twox", ("pin", "a", "/twox")),
+        ("pinx/y", None),
+        ("off/x", None),
+        ("off", None),
+        ("chosen/x", None),
+        ("a/b/x", ("a", "a/b", "/b/x")),
+        ("al/x", ("al", "a", "/x")),
+        ("p/m/x", ("p/m", "a", "/x")),
+    ],
+)
+def test_longest_pin_goes_before_every_model(raw: str, found: tuple[str, str, str] | None) -> None:
+    result = split(WIDE, raw, PROFILE)
+
+    assert (result and (result[0], result[1].id, result[2])) == found
+
+
+async def test_exchange_tells_what_was_asked_for_and_what_is_meant() -> None:
+    seen: list[tuple[str, str, str]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = exchange_of(scope)
+        seen.append((exchange.asked, exchange.requested, exchange.model.id))
+
+    for profile in (None, PROFILE):
+        for name in ("al", "p%2Fm"):
+            await call(Upstream(app, routing(lambda: WIDE, profile), Supervised()), path=f"/upstream/{name}/x")
+
+    assert seen == [("al", "al", "a"), ("p/m", "p/m", "p/m"), ("al", "al", "a"), ("p/m", "a", "a")]
+
+
+async def test_pin_without_a_path_is_redirected_to_its_own_name() -> None:
+    async with stack(lambda: WIDE) as served:
+        served.routing.profile.current = PROFILE
+
+        assert (await call(served.app, path="/upstream/pin/two")).header("location") == "/upstream/pin/two/"
+
+
+@pytest.mark.parametrize("path", ["/ping", "/%70ing", "/a/%C3%B6"])
+@pytest.mark.parametrize("phase", [None, Phase.STARTING, Phase.STOPPING])
+async def test_ignored_path_does_not_load_a_model(path: str, phase: Phase | None) -> None:
+    async with stack(lambda: WIDE) as served:
+        if phase is not None:
+            served.supervised.phases["a"] = phase
+        reply = await call(served.app, path=f"/upstream/al{path}", headers=[(b"accept", b"text/plain")])
+
+        assert (reply.status, reply.body) == (
+            409,
+            b"llama-swap: model a is not loaded; path matches upstream.ignorePaths",
+        )
+        assert served.supervised.leased == []
+
+
+async def test_ignored_path_of_a_ready_model_is_served() -> None:
+    async with stack(lambda: WIDE) as served:
+        served.supervised.phases["a"] = Phase.READY
+
+        assert told(await call(served.app, path="/upstream/a/ping")).target == "/ping"
+
+
+async def test_other_paths_load_the_model() -> None:
+    async with stack(lambda: WIDE) as served:
+        assert told(await call(served.app, path="/upstream/a/ping/x")).target == "/ping/x"
+
+
+async def test_ignored_path_of_a_peer_is_nobodys_business_here() -> None:
+    async with stack(lambda: WIDE) as served:
+        reply = await call(served.app, path="/upstream/p/m/ping")
+
+        # Nobody is there; but it was asked.
+        assert reply.status == 502
+
+
+@pytest.mark.parametrize(("method", "body"), [("GET", b'<a href="/ui/models">Found</a>.\n\n'), ("HEAD", b"")])
+async def test_no_model_at_all_leads_to_the_page_of_all(method: str, body: bytes) -> None:
+    reply = await ask("/upstream", method)
+
+    assert (reply.status, reply.header("location"), reply.body) == (302, "/ui/models", body)

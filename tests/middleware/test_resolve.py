@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import IO
 from urllib.parse import urlencode
 
@@ -11,13 +12,13 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from app.asgi import ClientDisconnected, send_bytes
-from app.config.catalog import Catalog, Profile
+from app.config.catalog import Catalog, Filters, Profile, Selector, Strategy
 from app.errors import NotFound, RequestError, TooLarge
 from app.exchange import Exchange, exchange_of
 from app.middleware import resolve
 from app.middleware.resolve import Resolve
 from tests.asgi import call
-from tests.endpoints.catalogs import catalog, model, routing
+from tests.endpoints.catalogs import catalog, model, peer, routing
 
 pytestmark = pytest.mark.anyio
 
@@ -266,3 +267,128 @@ async def test_request_keeps_the_configuration_it_began_with() -> None:
     assert inner.exchange is not None
     assert inner.exchange.catalog is CATALOG
     assert len(catalogs) == 1
+
+
+# Names that mean something else, and filters
+
+WIDE = catalog(
+    model("a", aliases=("al",), filters=Filters(("x",), (("y", 1),), {"al": (("z", 2),)})),
+    model("named", use_model_name="real"),
+    peers=[peer("p", "m", filters=Filters(set_params=(("peer", True),)))],
+    selectors=[Selector("sel", Strategy.SPILLOVER, ("named", "p/m")), Selector("one", Strategy.PIN, ("al",))],
+)
+PROFILE = Profile("prof", "", {"pin": "p/m", "off": "", "chosen": "one", "plain": "named"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "requested", "identity", "selector", "body"),
+    [
+        ("a", "a", "a", "", b'{"model":"a","keep":1.50,"y":1}'),
+        ("al", "al", "a", "", b'{"model":"al","keep":1.50,"y":1,"z":2}'),
+        ("one", "al", "a", "one", b'{"model":"al","keep":1.50,"y":1,"z":2}'),
+        ("chosen", "al", "a", "one", b'{"model":"al","keep":1.50,"y":1,"z":2}'),
+        ("sel", "named", "named", "sel", b'{"model":"real","x":1,"keep":1.50}'),
+        ("plain", "named", "named", "", b'{"model":"real","x":1,"keep":1.50}'),
+        ("pin", "p/m", "p/m", "", b'{"model":"m","x":1,"keep":1.50,"peer":true}'),
+        ("m", "m", "p/m", "", b'{"model":"m","x":1,"keep":1.50,"peer":true}'),
+    ],
+)
+async def test_body_names_the_model_as_who_serves_it_knows_it(
+    asked: str, requested: str, identity: str, selector: str, body: bytes
+) -> None:
+    exchange, inner = await resolved(b'{"model":"%b","x":1,"keep":1.50}' % asked.encode(), models=WIDE, profile=PROFILE)
+
+    assert (exchange.asked, exchange.requested, exchange.model.id) == (asked, requested, identity)
+    assert exchange.selector == selector
+    assert inner.body == body
+
+
+async def test_renaming_and_filters_leave_a_body_alone_that_is_no_json() -> None:
+    _, in_form = await resolved(b"a=%41&model=chosen&x=1", None, models=WIDE, profile=PROFILE)
+    body, content_type = multipart(x="1", model="chosen")
+    _, in_parts = await resolved(body, content_type, models=WIDE, profile=PROFILE)
+
+    assert in_form.body == b"a=%41&model=al&x=1"
+    assert in_parts.body == body.replace(b"\r\nchosen\r\n", b"\r\nal\r\n")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [("application/octet-stream", b"\x00&"), (None, b"x=1"), (multipart(x="1")[1], multipart(x="1")[0])],
+)
+async def test_name_in_the_query_is_changed_there(content_type: str | None, body: bytes) -> None:
+    exchange, inner = await resolved(body, content_type, b"q=%41&model=pin", models=WIDE, profile=PROFILE)
+
+    assert exchange.query == b"q=%41&model=m"
+    assert inner.body == body
+
+
+@pytest.mark.parametrize(
+    ("query", "forwarded"),
+    [
+        (b"model=al&x=%2f", b"model=al&x=%2f"),
+        (b"x=+&model=chosen", b"x=+&model=al"),
+        (b"model=pin&model=a&mymodel=pin", b"model=m&model=m&mymodel=pin"),
+        (b"model=%70in", b"model=m"),
+        (b"model=named", b"model=named"),
+        (b"model=plain", b"model=named"),
+    ],
+)
+async def test_query_is_changed_only_where_it_must_be(query: bytes, forwarded: bytes) -> None:
+    exchange, _ = await resolved(query=query, in_query=True, models=WIDE, profile=PROFILE)
+
+    assert exchange.query == forwarded
+
+
+async def test_disabled_name_is_no_name() -> None:
+    with pytest.raises(NotFound, match=r"^no model id could be identified$"):
+        await resolved(b'{"model":"off"}', models=WIDE, profile=PROFILE)
+
+
+@pytest.mark.parametrize("failure", [None, RuntimeError, ClientDisconnected])
+async def test_reservation_lasts_as_long_as_the_request(failure: type[Exception] | None) -> None:
+    meaning = routing(lambda: WIDE)
+
+    async def inner(scope: Scope, receive: Receive, send: Send) -> None:
+        assert meaning.reservations.counts() == {("sel", "named"): 1}
+        if failure is not None:
+            raise failure
+        await send_bytes(send, 200, b"ok")
+
+    app = Resolve(inner, meaning, path="/", in_query=False)
+    with pytest.raises(failure) if failure else nullcontext():
+        await call(app, "POST", headers=JSON, body=b'{"model":"sel"}')
+
+    assert meaning.reservations.counts() == {}
+
+
+async def test_reservation_of_a_body_that_cannot_be_filtered_is_given_back() -> None:
+    changes = Filters(set_params=(("a.*", 1),))
+    models = catalog(model("a", filters=changes), selectors=[Selector("sel", Strategy.SPILLOVER, ("a",))])
+    meaning = routing(lambda: models)
+    app = Resolve(Inner(), meaning, path="/", in_query=False)
+
+    with pytest.raises(RequestError):
+        await call(app, "POST", headers=JSON, body=b'{"model":"sel"}')
+
+    assert meaning.reservations.counts() == {}
+
+
+async def test_request_keeps_the_profile_it_began_with() -> None:
+    meaning = routing(lambda: WIDE, PROFILE)
+    inner = Inner()
+    parts = [b'{"model":', b'"pin"}']
+
+    async def receive() -> dict[str, object]:
+        part = parts.pop(0)
+        meaning.profile.current = None
+        return {"type": "http.request", "body": part, "more_body": bool(parts)}
+
+    async def send(_: object) -> None:
+        pass
+
+    scope = {"type": "http", "headers": JSON, "query_string": b""}
+    await Resolve(inner, meaning, path="/", in_query=False)(scope, receive, send)
+
+    assert inner.exchange is not None
+    assert inner.exchange.model.id == "p/m"

@@ -22,6 +22,8 @@ from app.routing.forms import (
     asked_by_form,
     asked_by_query,
     boundary_of,
+    replace_model,
+    without_malformed,
 )
 
 WAV = b"RIFF\r\n\r\n--\r\n--frontie\r\n--frontierX\r\n\r\n--frontier" + bytes(range(256))
@@ -431,3 +433,40 @@ def test_any_bytes_are_scanned_or_refused_alike_in_any_chunks(junk: bytes, step:
             return str(exc)
 
     assert outcome(step) == outcome(0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (b"model=a", b"model=N"),
+        (b"x=1&model=a&y", b"x=1&model=N&y"),
+        (b"model=&model=b", b"model=N&model=N"),
+        (b"model=a%26b=c", b"model=N"),
+        (b"mymodel=a&models=b&x=model=c", b"mymodel=a&models=b&x=model=c"),
+        (b"a\nmodel=b", b"a\nmodel=b"),
+        (b"model", b"model"),
+        (b"", b""),
+    ],
+)
+def test_only_values_of_the_model_are_replaced(fields: bytes, expected: bytes) -> None:
+    assert replace_model(fields, "N") == expected
+
+
+def test_replaced_name_is_read_back_as_it_is() -> None:
+    name = "org/m:q4 &=+%ö\\1"
+
+    assert asked_by_form(replace_model(b"x&model=a&y=1", name), b"").model == name
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        (b"a=1&b=%20", b"a=1&b=%20"),
+        (b"a=%2&b", b"b"),
+        (b"a;b=1&c=%zz&d=%4f", b"d=%4f"),
+        (b"%", b""),
+        (b"", b""),
+    ],
+)
+def test_fields_that_parsers_disagree_about_are_left_out(query: bytes, kept: bytes) -> None:
+    assert without_malformed(query) == kept
