@@ -32,33 +32,58 @@ if TYPE_CHECKING:
 _SECRETS = {"apiKeys", "apiKey"}
 
 
-def load(path: str | Path, *, environ: Mapping[str, str], strict: bool = False) -> Catalog:
+def load(
+    path: str | Path,
+    *,
+    environ: Mapping[str, str],
+    strict: bool = False,
+    ports: Mapping[str, int] = macros.NO_PORTS,
+) -> Catalog:
     """Reads the configuration at *path*.
 
     environ: where `${env.NAME}` is looked up.
     strict: unknown keys are errors instead of warnings.
+    ports: those that models have already, and keep where they are asked for as `${PORT}`.
     """
-    return load_sources(str(path), None, environ=environ, strict=strict)
+    return load_sources(str(path), None, environ=environ, strict=strict, ports=ports)
 
 
 def load_sources(
-    config: str | None, config_dir: str | None, *, environ: Mapping[str, str], strict: bool = False
+    config: str | None,
+    config_dir: str | None,
+    *,
+    environ: Mapping[str, str],
+    strict: bool = False,
+    ports: Mapping[str, int] = macros.NO_PORTS,
 ) -> Catalog:
     """Reads the configuration in the file *config* and in the YAML files in *config_dir*, merged; either may be None."""
     files = source_files(config, config_dir)
     documents = [yaml_reader.read(_read(Path(file)), file, environ) for file in files]
-    return load_document(merge(documents), strict=strict)
+    return load_document(merge(documents), strict=strict, ports=ports)
 
 
-def load_text(text: str, source: str, environ: Mapping[str, str], *, strict: bool = False) -> Catalog:
+def load_text(
+    text: str,
+    source: str,
+    environ: Mapping[str, str],
+    *,
+    strict: bool = False,
+    ports: Mapping[str, int] = macros.NO_PORTS,
+) -> Catalog:
     """Reads the configuration in *text*; *source* is what errors call it."""
-    return load_document(yaml_reader.read(text, source, environ), strict=strict)
+    return load_document(yaml_reader.read(text, source, environ), strict=strict, ports=ports)
 
 
-def load_document(document: Document, *, strict: bool = False, windows: bool = sys.platform == "win32") -> Catalog:
+def load_document(
+    document: Document,
+    *,
+    strict: bool = False,
+    windows: bool = sys.platform == "win32",
+    ports: Mapping[str, int] = macros.NO_PORTS,
+) -> Catalog:
     """Returns what *document* means, the environment's values being in it already."""
     known = {str(field.alias) for field in ConfigFile.model_fields.values()}
-    document = macros.expand(document, known)
+    document = macros.expand(document, known, ports)
     file = _typed(document)
     odd = list(oddities(document, ConfigFile))
     unknown = next((oddity.problem for oddity in odd if oddity.is_unknown), None)

@@ -7,6 +7,7 @@ The rules, from the compatibility specification 2.4:
   it, and `MODEL_ID`; each is put in once, so expansion ends.
 - A value that is nothing but `${name}` becomes the macro's value with its type; inside a longer text it is written as Go would.
 - Models are visited in the order of their ids; each whose `cmd` then still has `${PORT}` gets the next port from `startPort` on.
+  On a reload those that have one keep it: a model that is added in front of them must not be a reason to restart them all.
 - `${PID}` stays in `cmdStop` and is put in when the model is stopped. Any other `${name}` that is left is an error. `$NAME`
   and `${a.b}` are none of ours.
 """
@@ -15,9 +16,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from types import MappingProxyType
 from typing import NoReturn
 
 from app.config.commands import without_comments
@@ -25,6 +27,7 @@ from app.config.tree import Document, MapNode, Node, Path, Place, Scalar, is_nul
 
 DEFAULT_PROXY = "http://localhost:${PORT}"
 DEFAULT_START_PORT = 5800
+NO_PORTS: Mapping[str, int] = MappingProxyType({})
 RESERVED = ("PORT", "MODEL_ID", "PID")
 MAX_NAME = 63
 MAX_TEXT = 1 << 20
@@ -55,10 +58,11 @@ class Macro:
         return go_float(value) if isinstance(value, float) else str(value)
 
 
-def expand(document: Document, known: Collection[str]) -> Document:
+def expand(document: Document, known: Collection[str], ports: Mapping[str, int] = NO_PORTS) -> Document:
     """Puts all macros and ports into *document*.
 
     known: the top-level keys that mean something; what is under another key may keep its `${…}`.
+    ports: those that models have and keep, if they are not below `startPort`.
     Raises ConfigError for a bad macro, one that nobody declared, and for `${PORT}` where there is no port.
     """
     shared = _declared(document, ("macros",))
@@ -80,13 +84,15 @@ def expand(document: Document, known: Collection[str]) -> Document:
         }
         entries["peers"] = replace(written, entries=renamed)
     if isinstance(models, MapNode):
-        ports = _Ports(document, entries.get("startPort"))
         expanded = dict(models.entries)
+        places = _Ports(
+            document, entries.get("startPort"), {name: ports[name] for name in sorted(expanded) if name in ports}
+        )
         for model in sorted(expanded):
             node = expanded[model]
             if isinstance(node, MapNode):
                 macros = _effective(Macro("MODEL_ID", Scalar(model, "str", node.place)), shared, own[model])
-                expanded[model] = _model(document, model, node, macros, ports)
+                expanded[model] = _model(document, model, node, macros, places)
         entries["models"] = replace(models, entries=expanded)
     result = replace(document, root=replace(document.root, entries=entries))
     _refuse_leftovers(result, known, shared, own)
@@ -180,14 +186,22 @@ def _expanded(document: Document, path: Path, node: Node, macros: Sequence[Macro
 class _Ports:
     """Hands out ports from `startPort` on."""
 
-    def __init__(self, document: Document, start: Node | None) -> None:
+    def __init__(self, document: Document, start: Node | None, kept: dict[str, int]) -> None:
         value = start.value if isinstance(start, Scalar) else None
         # A startPort that is no number is told of where fields get their types; any number will do until then.
         self._next = int(value) if isinstance(value, int | float) and math.isfinite(value) else DEFAULT_START_PORT
         self._document = document
+        owners = {port: model for model, port in reversed(kept.items()) if port >= self._next}
+        self._kept = {model: port for port, model in owners.items()}
+        """No port is in it twice: of two models that shared one, as written ports may be, the first keeps it."""
+        self._taken = owners.keys()
 
     def take(self, model: str, place: Place) -> Macro:
         """Returns the macro `PORT` for *model*."""
+        if model in self._kept:
+            return Macro("PORT", Scalar(str(self._kept[model]), "int", place))
+        while self._next in self._taken:
+            self._next += 1
         port = self._next
         self._next += 1
         if port > 65535:

@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from app.config.loader import load_text
 from app.config.macros import MAX_TEXT, Macro, go_float, put_in
 from app.config.tree import Kind, Place, Scalar, kind_of
 from app.errors import Problem
@@ -245,3 +246,27 @@ def test_a_value_alone_keeps_its_type(value: float) -> None:
     found = put_in(Scalar("${m}", "str", HERE), [macro]).value
 
     assert (value, type(value)) == (found, type(found))
+
+
+def ports_of(models: str, **kept: int) -> dict[str, int | None]:
+    """Returns the port of each of *models*, whose commands all use `${PORT}`, when some have one already."""
+    written = "startPort: 6000\nmodels:\n" + "".join(f"  {name}: {{cmd: 'x ${{PORT}}'}}\n" for name in models)
+    found = load_text(written, "config.yaml", {}, ports=kept)
+    return {name: entry.spec.launch.port for name, entry in found.models.items()}
+
+
+def test_model_that_is_added_takes_no_port_of_those_that_run() -> None:
+    assert ports_of("abc") == {"a": 6000, "b": 6001, "c": 6002}
+    assert ports_of("0abcd", a=6000, b=6001, c=6002) == {"0": 6003, "a": 6000, "b": 6001, "c": 6002, "d": 6004}
+
+
+def test_port_of_a_model_that_was_removed_is_free() -> None:
+    assert ports_of("bd", a=6000, b=6001) == {"b": 6001, "d": 6000}
+
+
+def test_port_below_the_first_one_is_not_kept() -> None:
+    assert ports_of("ab", a=5800, b=5801) == {"a": 6000, "b": 6001}
+
+
+def test_port_that_two_models_shared_is_kept_by_the_first() -> None:
+    assert ports_of("ab", b=6005, a=6005) == {"a": 6005, "b": 6000}
