@@ -6,7 +6,6 @@ upstream with its percent-encoding as it came. Source: compatibility specificati
 
 from __future__ import annotations
 
-import html
 import re
 import time
 from collections.abc import Callable
@@ -16,10 +15,11 @@ from urllib.parse import unquote
 
 from starlette.routing import Route
 
-from app.asgi import IN_MEMORY, read_body, send_bytes
+from app.asgi import IN_MEMORY, read_body
 from app.config.catalog import Catalog, Model, PeerModel, Profile
 from app.errors import Conflict, NotFound
 from app.exchange import KEY, Exchange
+from app.middleware.paths import send_redirect
 from app.routing.forms import without_malformed
 from app.routing.resolve import Routing, find
 from app.scheduler.instances import Phase, SchedulerView
@@ -59,7 +59,9 @@ class Upstream:
             raise NotFound("model not found")
         name, model, path = found
         if not path:
-            await _redirect(scope, send, f"{scope.get('root_path', '')}{PREFIX}{name}/")
+            # 308 keeps the method and the body of what is not a page visit.
+            status = 301 if scope["method"] in {"GET", "HEAD"} else 308
+            await send_redirect(scope, send, status, f"{scope.get('root_path', '')}{PREFIX}{name}/".encode("latin-1"))
             return
         asked = unquote(name)
         requested = asked if profile is None else profile.pins.get(asked, asked)
@@ -113,27 +115,12 @@ def split(catalog: Catalog, raw: str, profile: Profile | None = None) -> tuple[s
     return None
 
 
-async def _redirect(scope: Scope, send: Send, location: str) -> None:
-    query = scope["query_string"].decode("latin-1")
-    if query:
-        location += "?" + query
-    # 308 keeps the method and the body of what is not a page visit.
-    status, words = (301, "Moved Permanently") if scope["method"] in {"GET", "HEAD"} else (308, "Permanent Redirect")
-    await _send_redirect(scope, send, status, words, location)
-
-
-async def _send_redirect(scope: Scope, send: Send, status: int, words: str, location: str) -> None:
-    body = f'<a href="{html.escape(location)}">{words}</a>.\n\n'.encode() if scope["method"] == "GET" else b""
-    headers = [(b"location", location.encode("latin-1"))]
-    await send_bytes(send, status, body, b"text/html; charset=utf-8", headers)
-
-
 class NoModel:
     """ASGI endpoint: sends a browser that names no model to the page of all of them."""
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answers."""
-        await _send_redirect(scope, send, 302, "Found", f"{scope.get('root_path', '')}/ui/models")
+        await send_redirect(scope, send, 302, f"{scope.get('root_path', '')}/ui/models".encode("latin-1"))
 
 
 def routes(serve: ASGIApp, routing: Routing, residents: Residents) -> list[Route]:

@@ -108,8 +108,7 @@ async def test_unknown_model_is_told_so(path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "status", "body"),
     [
-        ("GET", 301, b'<a href="/upstream/org/m/?a=%2F&amp;b=&lt;&quot;">Moved Permanently</a>.\n\n'),
-        ("HEAD", 301, b""),
+        ("GET", 301, b'<a href="/upstream/org/m/?a=%2F&amp;b=&lt;&#34;">Moved Permanently</a>.\n\n'),
         ("POST", 308, b""),
         ("DELETE", 308, b""),
     ],
@@ -292,8 +291,13 @@ async def test_ignored_path_of_a_peer_is_nobodys_business_here() -> None:
         assert reply.status == 502
 
 
-@pytest.mark.parametrize(("method", "body"), [("GET", b'<a href="/ui/models">Found</a>.\n\n'), ("HEAD", b"")])
-async def test_no_model_at_all_leads_to_the_page_of_all(method: str, body: bytes) -> None:
-    reply = await ask("/upstream", method)
+async def test_no_model_at_all_leads_to_the_page_of_all() -> None:
+    reply = await ask("/upstream")
 
-    assert (reply.status, reply.header("location"), reply.body) == (302, "/ui/models", body)
+    assert (reply.status, reply.header("location")) == (302, "/ui/models")
+    assert reply.body == b'<a href="/ui/models">Found</a>.\n\n'
+
+
+async def test_head_is_redirected_like_get() -> None:
+    for path, status in (("/upstream", 302), ("/upstream/a", 301)):
+        assert (await ask(path, "HEAD")).status == status
