@@ -64,7 +64,7 @@ def _app() -> Application:
         raise SystemExit(1)
     path = os.environ.get("HOSTLER_CONFIG", "config.yaml")
     try:
-        config = ActiveConfig(lambda: load(path, environ=os.environ))
+        config = ActiveConfig(lambda ports: load(path, environ=os.environ, ports=ports))
     except ConfigError as exc:
         print(f"hostler: {exc}", file=sys.stderr)  # noqa: T201
         raise SystemExit(1) from None

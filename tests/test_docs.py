@@ -174,7 +174,7 @@ def _served(folder: Path) -> Iterator[tuple[str, str]]:
     """Yields method and path of every route of the application."""
     file = folder / "config.yaml"
     file.write_text("models: {}\n")
-    layers: list[object] = [create_app(ActiveConfig(lambda: load(str(file), environ={})))]
+    layers: list[object] = [create_app(ActiveConfig(lambda _ports: load(str(file), environ={})))]
     for layer in layers:
         if isinstance(layer, Dispatch):
             yield from layer._apps

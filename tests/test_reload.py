@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ class Files:
         self.config = ActiveConfig(self._load)
         self.reloads = Reloads(self.config, self._take_over)
 
-    def _load(self) -> Catalog:
+    def _load(self, _ports: Mapping[str, int]) -> Catalog:
         self.reads += 1
         self.reading += 1
         self.most_reading = max(self.most_reading, self.reading)

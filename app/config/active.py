@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from app.config.catalog import Catalog
 
@@ -10,15 +10,15 @@ from app.config.catalog import Catalog
 class ActiveConfig:
     """Holds the catalog that requests are served by from now on. Those under way keep the one they began with."""
 
-    def __init__(self, load: Callable[[], Catalog], *, directory: str | None = None) -> None:
+    def __init__(self, load: Callable[[Mapping[str, int]], Catalog], *, directory: str | None = None) -> None:
         """Loads for the first time. Raises ConfigError.
 
-        load: reads the configuration anew; may block; called in a worker thread later on.
+        load: reads the configuration anew, for models that have these ports; may block; called in a worker thread later on.
         directory: where files of it may come and go.
         """
         self._load = load
         self.directory = directory
-        self._catalog = load()
+        self._catalog = load({})
 
     def current(self) -> Catalog:
         """Returns the catalog in force."""
@@ -26,7 +26,8 @@ class ActiveConfig:
 
     def read(self) -> Catalog:
         """Returns what the files say now, without taking it over. Blocks. Raises ConfigError."""
-        return self._load()
+        models = self._catalog.models.values()
+        return self._load({model.id: model.spec.launch.port for model in models if model.spec.launch.port is not None})
 
     def replace(self, catalog: Catalog) -> None:
         """Puts *catalog* in force."""

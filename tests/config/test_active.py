@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import pytest
 
 from app.config.active import ActiveConfig
@@ -14,7 +17,7 @@ def loading(*found: Catalog | ConfigError) -> ActiveConfig:
     """Returns a configuration whose files say *found*, one after the other."""
     left = list(found)
 
-    def load() -> Catalog:
+    def load(_ports: Mapping[str, int]) -> Catalog:
         next_one = left.pop(0)
         if isinstance(next_one, ConfigError):
             raise next_one
@@ -51,3 +54,18 @@ def test_wrong_configuration_leaves_the_old_one_in_force() -> None:
 
     assert config.current() is FIRST
     assert config.read() is SECOND
+
+
+def test_files_are_read_anew_for_models_that_have_their_ports() -> None:
+    asked: list[Mapping[str, int]] = []
+
+    def load(ports: Mapping[str, int]) -> Catalog:
+        asked.append(ports)
+        here = model("a")
+        spec = replace(here.spec, launch=replace(here.spec.launch, port=5800))
+        return catalog(replace(here, spec=spec), model("elsewhere"))
+
+    config = ActiveConfig(load)
+    config.read()
+
+    assert asked == [{}, {"a": 5800}]

@@ -322,3 +322,24 @@ def test_half_of_a_file_does_no_harm_and_the_whole_is_taken(watched: tuple[Progr
 
     assert program.chat("c").status_code == 200
     assert program.chat("a").status_code == 404
+
+
+def test_model_added_in_front_of_others_takes_no_port_from_them(tmp_path: Path) -> None:
+    """Ports that Hostler hands out go by the order of ids: by that alone every model behind the new one would restart."""
+
+    def text(*names: str) -> str:
+        start = f"startPort: {first}\nmodels:\n"
+        command = shlex.join(argv(0)).removesuffix("0")
+        return start + "".join(f"  {name}:\n    cmd: {command}${{PORT}} --model {name}\n" for name in names)
+
+    first = free_port()
+    file = tmp_path / "config.yaml"
+    with hostler(tmp_path, text("m", "n")) as program:
+        program.chat("n")
+        before = pids(program, "n")
+        file.write_text(text("a", "m", "n"))
+
+        assert reload(program).json()["plan"]["unchanged"] == ["m", "n"]
+        assert program.chat("n").status_code == 200
+        assert pids(program, "n") == before
+        assert program.chat("a").json()["served_by"] == "a"

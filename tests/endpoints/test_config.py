@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import anyio
 import pytest
@@ -46,7 +47,7 @@ def files(then: Catalog | ConfigError) -> ActiveConfig:
     """Returns a configuration whose files were changed after the start."""
     found = [OLD]
 
-    def load() -> Catalog:
+    def load(_ports: Mapping[str, int]) -> Catalog:
         if found:
             return found.pop()
         if isinstance(then, ConfigError):
