@@ -349,3 +349,54 @@ def test_anthropic_client_sees_a_failed_start_as_an_error_of_the_server(claude: 
     kind, message = _anthropic_error(told.value)
     assert kind == "api_error"
     assert "broken" in str(message)
+
+
+# keys
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    port = free_port()
+    config = (
+        f"apiKeys: [sk-right]\nmodels:\n  fake:\n    cmd: {shlex.join(argv(port, '--model', 'fake'))}\n"
+        f"    proxy: http://127.0.0.1:{port}\nhooks: {{on_startup: {{preload: [fake]}}}}\n"
+    )
+    with hostler(tmp_path_factory.mktemp("locked"), config) as running:
+        running.until(lambda: "preloaded" in running.text())
+        yield running
+
+
+def test_openai_client_with_the_right_key_is_let_in_and_the_key_stays_here(locked: Program) -> None:
+    with openai.OpenAI(base_url=f"{locked.url}/v1", api_key="sk-right", max_retries=0) as client:
+        answer = client.chat.completions.create(model="fake", messages=_asking())
+        seen = client.with_options(base_url=locked.url).post("/upstream/fake/echo", cast_to=dict[str, object])
+
+    assert answer.choices[0].message.content == "fake"
+    assert "sk-right" not in str(seen)
+    assert "user-agent" in str(seen)
+
+
+def test_openai_client_with_a_wrong_key_sees_an_authentication_error(locked: Program) -> None:
+    with (
+        openai.OpenAI(base_url=f"{locked.url}/v1", api_key="sk-wrong", max_retries=0) as client,
+        pytest.raises(openai.AuthenticationError) as told,
+    ):
+        client.chat.completions.create(model="fake", messages=_asking())
+
+    assert told.value.code == "unauthorized"
+
+
+def test_anthropic_client_needs_the_right_key_and_the_key_stays_here(locked: Program) -> None:
+    with anthropic.Anthropic(base_url=locked.url, api_key="sk-right", max_retries=0) as client:
+        answer = client.messages.create(model="fake", max_tokens=10, messages=_saying())
+        seen = client.post("/upstream/fake/echo", cast_to=dict[str, object])
+    with (
+        anthropic.Anthropic(base_url=locked.url, api_key="sk-wrong", max_retries=0) as client,
+        pytest.raises(anthropic.AuthenticationError) as told,
+    ):
+        client.messages.create(model="fake", max_tokens=10, messages=_saying())
+
+    assert answer.content[0].type == "text"
+    assert "sk-right" not in str(seen)
+    assert "anthropic-version" in str(seen)
+    assert _anthropic_error(told.value)[0] == "authentication_error"
