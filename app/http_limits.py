@@ -10,7 +10,7 @@ What is refused here has never been a request to the application: it is in no ac
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
@@ -33,8 +33,12 @@ class LimitedProtocol(CorkedProtocol):
     head_s = 30.0
     """Seconds from a head's first byte, or from the connection's beginning, until the head must be complete."""
 
+    linger_s = 1.0
+    """Seconds for which a client that was refused may go on talking: closed at once, it would be sent a reset and not see why."""
+
     # of the connection
     url = b""
+    _is_refused = False
     _timer: asyncio.TimerHandle | None = None
 
     # of the head that is being received
@@ -55,11 +59,13 @@ class LimitedProtocol(CorkedProtocol):
     def data_received(self, data: bytes) -> None:
         """Takes in what the client sends, and counts it as long as it may be the head of a request."""
         if self._in_head:
+            if self._is_refused:
+                return
             self._size += len(data)
             if not self._since:
                 self._since = self.loop.time()
         super().data_received(data)
-        if self._in_head and self._size > self.head_limit:
+        if self._in_head and self._size > self.head_limit and not self._is_refused:
             self._refuse(self._too_long())
 
     def on_headers_complete(self) -> None:
@@ -104,7 +110,19 @@ class LimitedProtocol(CorkedProtocol):
         rendered = render(self._refusal or RequestError(msg), dialect=dialect_of(path))
         head = [STATUS_LINE[rendered.status], *(b"%b: %b\r\n" % header for header in rendered.headers)]
         self.transport.write(b"".join([*head, b"connection: close\r\n\r\n", rendered.body]))
-        self.transport.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Closes our side of the connection now, and the rest when the client does or has had its time."""
+        self._stop()
+        self._is_refused = self._in_head = True
+        transport: asyncio.Transport = cast("Any", self.transport).uncorked()
+        if transport.can_write_eof():
+            self.flow.resume_reading()
+            transport.write_eof()
+            self._timer = self.loop.call_later(self.linger_s, transport.close)
+        else:
+            transport.close()
 
     def _measured(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)

@@ -8,11 +8,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes
 
-from starlette.routing import BaseRoute, Match, Route
+from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 
 from app.asgi import send_bytes
 from app.errors import NotFound, escape_html
@@ -107,6 +108,9 @@ class Dispatch:
                 for method in route.methods:
                     self._apps.setdefault((method, route.path), route.app)
             else:
+                if isinstance(route, Route | WebSocketRoute | Mount):
+                    # A line feed in a path, percent-encoded as it is on the wire, is a character like any other.
+                    route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
                 self._patterned.append(route)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import anyio
 import uvicorn
@@ -22,10 +24,14 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[str]:
-    """Yields the URL at which *app* is served."""
+async def served(
+    app: ASGIApp,
+    http: type[asyncio.Protocol] | Literal["httptools"] = "httptools",
+    ws: type[asyncio.Protocol] | Literal["none"] = "none",
+) -> AsyncIterator[str]:
+    """Yields the URL at which *app* is served. http, ws: the protocols that serve it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, lifespan="off", log_config=None, ws="none", loop="asyncio", http="httptools")
+        config = uvicorn.Config(app, lifespan="off", log_config=None, ws=ws, loop="asyncio", http=http)
         listening = anyio.Event()
         server = _Server(config, listening)
         async with anyio.create_task_group() as group:

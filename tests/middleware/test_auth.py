@@ -87,6 +87,12 @@ async def test_wrong_key_is_refused(headers: list[tuple[bytes, bytes]]) -> None:
     }
 
 
+async def test_one_key_is_as_good_the_second_time() -> None:
+    app = guarded()
+
+    assert [(await call(app, headers=[(b"x-api-key", b"sk-one")])).status for _ in range(2)] == [200, 200]
+
+
 async def test_refusal_speaks_the_dialect_of_its_endpoint() -> None:
     reply = await call(guarded(), "POST", "/v1/messages")
 

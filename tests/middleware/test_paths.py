@@ -4,7 +4,7 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import example, given, strategies as st
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Host, Mount, Route, WebSocketRoute
 from starlette.types import Message, Receive, Scope, Send
 
 from app.asgi import send_bytes
@@ -44,6 +44,7 @@ ROUTES: list[BaseRoute] = [
     Route("/upstream/{rest:path}", Named("upstream")),
     WebSocketRoute("/upstream/{rest:path}", Named("socket")),
     Mount("/ui", Named("ui")),
+    Host("elsewhere", Named("elsewhere")),
 ]
 
 
@@ -63,6 +64,7 @@ async def ask(method: str, path: str, **how: object) -> Reply:
         ("POST", "/stop/a/b", "stop {'model': 'a/b'}"),
         ("PUT", "/page/1", "new page {'id': '1'}"),
         ("PATCH", "/upstream/a/b", "upstream {'rest': 'a/b'}"),
+        ("PATCH", "/upstream/a%0Ab%0A", "upstream {'rest': 'a\\nb\\n'}"),
         ("GET", "/ui/x", "ui {}"),
     ],
 )
@@ -71,6 +73,12 @@ async def test_path_and_method_find_their_endpoint(method: str, path: str, name:
 
     assert reply.status == 200
     assert reply.body.startswith(name.encode())
+
+
+async def test_route_of_another_kind_is_asked_as_well() -> None:
+    reply = await ask("GET", "/x", headers=[(b"host", b"elsewhere")])
+
+    assert reply.body.startswith(b"elsewhere")
 
 
 async def test_path_is_found_below_the_one_that_a_reverse_proxy_puts_us_at() -> None:
