@@ -1,9 +1,10 @@
 """`create_app`: the only place where the parts are put together.
 
-router ← clean paths ← preflight ← error boundary ← access log ← uvicorn
+router ← clean paths ← preflight ← no upgrade ← error boundary ← access log ← uvicorn
   → auth, around each of these that is not open to everybody
       /v1/chat/completions, …   resolve → limit → inference → lease → forwarder
       /upstream/{model}/…                 limit → inference → lease → forwarder
+      websockets there, /comfyui/…        limit → tunnel → lease
                                   (a peer's model:  inference → peers → forwarder)
       everything else           an endpoint each
 """
@@ -21,6 +22,7 @@ from starlette.routing import BaseRoute, Router
 
 from app.config.active import ActiveConfig
 from app.endpoints import (
+    comfyui,
     config as configuration,
     control,
     health,
@@ -31,6 +33,7 @@ from app.endpoints import (
     profiles,
     upstream,
     version,
+    websockets,
 )
 from app.launchers.local import LocalLauncher
 from app.middleware.access_log import AccessLog
@@ -39,6 +42,7 @@ from app.middleware.cors import Preflight
 from app.middleware.errors import ErrorBoundary
 from app.middleware.limit import Admitted
 from app.middleware.paths import CleanPaths, Dispatch
+from app.middleware.upgrade import NoUpgrade
 from app.proxy.peers import Peers
 from app.routing.resolve import ActiveProfile, Routing
 from app.routing.selectors import Reservations
@@ -96,6 +100,7 @@ def create_app(
         config, book, launcher, supervisor, admitted, peers, profile, on_fatal, wait_bound, watch_config
     )
     serve = inference.model_app(supervisor, admitted, peers)
+    tunnel = websockets.Tunnel(supervisor, admitted, peers)
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
@@ -110,10 +115,19 @@ def create_app(
         *profiles.routes(routing),
         *configuration.routes(services.reloads),
         *upstream.routes(serve, routing, supervisor),
+        *comfyui.routes(serve, config.current, supervisor),
+        *websockets.routes(
+            {
+                "/upstream/{rest:path}": lambda app: upstream.Upstream(app, routing, supervisor),
+                "/comfyui": lambda app: comfyui.ComfyUI(app, config.current, supervisor),
+                "/comfyui/{rest:path}": lambda app: comfyui.ComfyUI(app, config.current, supervisor),
+            },
+            tunnel,
+        ),
         *logs.routes(config.current, book),
         *version.routes(),
         *index.routes(config.current),
     ]
     router = Router(guard(routes, config.current), lifespan=lifespan)
     app = Dispatch(router.routes, router)
-    return Application(services, AccessLog(ErrorBoundary(Preflight(CleanPaths(app))), book))
+    return Application(services, AccessLog(ErrorBoundary(NoUpgrade(Preflight(CleanPaths(app)))), book))

@@ -35,7 +35,7 @@ _NOT_IN_ADDRESS = re.compile(r"[^0-9A-Za-z.:%\[\]_-]")
 
 
 class AccessLog:
-    """ASGI layer that writes the access log into *book*."""
+    """ASGI layer that writes the access log into *book*. A websocket gets its line when it is closed."""
 
     def __init__(self, app: ASGIApp, book: LogBook) -> None:
         self._app = app
@@ -43,7 +43,7 @@ class AccessLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request and writes its line when the application has done with it."""
-        if scope["type"] != "http" or not self._book.logs_access or scope["path"].startswith(SILENT):
+        if scope["type"] == "lifespan" or not self._book.logs_access or scope["path"].startswith(SILENT):
             await self._app(scope, receive, send)
             return
         responder = _Responder(send)
@@ -77,8 +77,10 @@ class _Responder:
         """Notes and passes on. Not a coroutine function, since that would cost each chunk of a stream another coroutine."""
         if message["type"] == "http.response.body":
             self.size += len(message.get("body", b""))
-        elif message["type"] == "http.response.start":
+        elif message["type"] in {"http.response.start", "websocket.http.response.start"}:
             self.status = message["status"]
+        elif message["type"] == "websocket.accept":
+            self.status = 101
         return self._send(message)
 
 
@@ -92,7 +94,7 @@ def _line(scope: Scope, path: str, responder: _Responder, status: int) -> str:
         elif key == b"x-real-ip":
             real_ip = real_ip or value
     return (
-        f'Request {_address(scope, forwarded_for, real_ip)} "{scope["method"]} {_harmless(path)} HTTP/{scope["http_version"]}"'
+        f'Request {_address(scope, forwarded_for, real_ip)} "{scope.get("method", "GET")} {_harmless(path)} HTTP/{scope["http_version"]}"'
         f' {status} {responder.size} "{_harmless(agent.decode("utf-8", "replace"))}"'
         f" {duration(perf_counter_ns() - responder.began)}"
     )

@@ -29,6 +29,8 @@ class ConnectionPool:
     def __init__(self, scheme: str, host: str, port: int, timeouts: Timeouts) -> None:
         self.origin = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
         self.timeouts = timeouts
+        self.closing = asyncio.Event()
+        """Set when it is closed: for those who have a connection of another kind to the same upstream."""
         self._is_tls = scheme == "https"
         self._tls: ssl.SSLContext | None = None
         self._host = host
@@ -134,6 +136,7 @@ class ConnectionPool:
     async def aclose(self) -> None:
         """Closes every connection and fails what is in flight on it. Final, and may be repeated."""
         self._is_closed = True
+        self.closing.set()
         self._idle.clear()
         if self._expiry is not None:
             self._expiry.cancel()
