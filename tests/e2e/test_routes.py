@@ -114,6 +114,11 @@ OWN = (
     ),
     Row("GET", "/api/version", 200, "application/json", '{"build_date":"'),
     Row("GET", "/", 200, "text/html; charset=utf-8", "<!doctype html>"),
+    Row("GET", "/comfyui?q=1", 301, "text/html; charset=utf-8", "/comfyui/?q=1"),
+    Row("POST", "/comfyui", 308, "", "/comfyui/"),
+    Row(
+        "GET", "/comfyui/", 404, "application/json", '{"src":"llama-swap","error":{"message":"local model comfyui_auto'
+    ),
     Row("GET", "/v1/chat/completions", 405, "text/plain; charset=utf-8", "Method Not Allowed\n"),
     Row("DELETE", "/health", 405, "text/plain; charset=utf-8", "Method Not Allowed\n"),
     Row("POST", "/unload", 405, "text/plain; charset=utf-8", "Method Not Allowed\n"),
