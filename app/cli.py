@@ -1,12 +1,13 @@
 """The `hostler` command.
 
-    hostler serve --config FILE [--listen HOST:PORT] [--watch-config]
-    hostler check --config FILE [--strict]
+    hostler serve --config FILE [--config-dir FOLDER] [--listen HOST:PORT] [--watch-config]
+                  [--tls-cert-file FILE --tls-key-file FILE]
+    hostler check --config FILE [--config-dir FOLDER] [--strict]
     hostler demo [--listen HOST:PORT] [--write-config FILE]
     hostler engine --model FILE --port N …
 
 Options may be written with one dash or two, and `serve` may be left out: `hostler -config FILE -listen :8080` works as
-llama-swap's users type it.
+llama-swap's users type it, and `-watch-config=true`, too. Source: compatibility specification 1.1.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import ipaddress
 import logging
 import os
 import socket
+import ssl
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,10 +28,12 @@ from app.errors import HostlerError
 
 if TYPE_CHECKING:
     from app.config.catalog import Catalog
+    from app.server import TlsFiles
 
 logger = logging.getLogger("app.cli")  # also when run by `python -m app.cli`
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
+DEFAULT_TLS_LISTEN = "127.0.0.1:8443"
 BACKLOG = 2048
 
 
@@ -39,7 +43,7 @@ class UsageError(HostlerError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code: 0 done, 1 cannot, 2 not understood."""
-    argv = list(sys.argv[1:] if arguments is None else arguments)
+    argv = _without_values_of_switches(sys.argv[1:] if arguments is None else arguments)
     if argv[:1] == ["engine"]:
         # Its flags are llama-server's; and it should import nothing of ours that it can do without.
         from app import engine
@@ -63,19 +67,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _without_values_of_switches(argv: Sequence[str]) -> list[str]:
+    """Returns *argv* with `-switch=true` as `-switch` and without `-switch=false`, as Go's programs let one write them."""
+    kept = []
+    for argument in argv:
+        name, equals, value = argument.partition("=")
+        if equals and name.startswith("-") and name.lstrip("-") in {"watch-config", "strict", "version"}:
+            if value in {"1", "t", "T", "true", "TRUE", "True"}:
+                kept.append(name)
+                continue
+            if value in {"0", "f", "F", "false", "FALSE", "False"}:
+                continue
+        kept.append(argument)
+    return kept
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hostler", description="One URL for all the AI models on a machine.")
     parser.add_argument("-version", "--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="serve the models of a configuration", allow_abbrev=False)
-    _add(serve, "config", metavar="FILE", required=True, help="the YAML file")
+    _add_config(serve)
     _add_listen(serve)
-    _add(serve, "watch-config", action="store_true", help="reload the file when it changes")
+    _add(serve, "tls-cert-file", metavar="FILE", default="", help="serve HTTPS with this certificate (PEM)")
+    _add(serve, "tls-key-file", metavar="FILE", default="", help="the certificate's key (PEM)")
+    _add(serve, "watch-config", action="store_true", help="reload the configuration when it changes")
     _add(serve, "strict", action="store_true", help="refuse a file with unknown keys")
 
     check = commands.add_parser("check", help="say whether a configuration is right", allow_abbrev=False)
-    _add(check, "config", metavar="FILE", required=True, help="the YAML file")
+    _add_config(check)
     _add(check, "strict", action="store_true", help="unknown keys are errors")
 
     demo = commands.add_parser("demo", help="serve two small models, nothing to prepare", allow_abbrev=False)
@@ -92,17 +113,38 @@ def _add(parser: argparse.ArgumentParser, name: str, **how: object) -> None:
     parser.add_argument(f"-{name}", f"--{name}", **how)  # type: ignore[arg-type]  # passed on as they are
 
 
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    _add(parser, "config", metavar="FILE", default="", help="the YAML file")
+    _add(parser, "config-dir", metavar="FOLDER", default="", help="a folder whose YAML files are merged on top of it")
+
+
 def _add_listen(parser: argparse.ArgumentParser) -> None:
-    _add(parser, "listen", metavar="HOST:PORT", default=DEFAULT_LISTEN, help=f"where to listen ({DEFAULT_LISTEN})")
+    where = f"where to listen ({DEFAULT_LISTEN}; with TLS {DEFAULT_TLS_LISTEN})"
+    _add(parser, "listen", metavar="HOST:PORT", default="", help=where)
+
+
+def _load(options: argparse.Namespace, ports: Mapping[str, int] | None = None) -> Catalog:
+    """Reads the configuration that *options* name, for models that have *ports*. Raises ConfigError, UsageError."""
+    from app.config.loader import load_sources
+
+    if not options.config and not options.config_dir:
+        raise UsageError("no configuration is given; name a file with --config, or a folder with --config-dir")
+    return load_sources(
+        options.config or None,
+        options.config_dir or None,
+        environ=os.environ,
+        strict=options.strict,
+        ports=ports or {},
+    )
 
 
 def _check(options: argparse.Namespace) -> int:
-    from app.config.loader import load
-
-    catalog = load(options.config, environ=os.environ, strict=options.strict)
+    catalog = _load(options)
     for warning in catalog.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    print(f"{options.config}: {len(catalog.models)} models: {', '.join(catalog.models) or 'none'}")
+    print(
+        f"{options.config or options.config_dir}: {len(catalog.models)} models: {', '.join(catalog.models) or 'none'}"
+    )
     return 0
 
 
@@ -119,23 +161,24 @@ def _demo(options: argparse.Namespace) -> int:
         return 0
     path = demo.cache_folder() / "demo.yaml"
     path.write_text(text, encoding="utf-8")
-    options.config, options.watch_config, options.strict = str(path), False, True
+    options.config, options.config_dir, options.watch_config, options.strict = str(path), "", False, True
+    options.tls_cert_file = options.tls_key_file = ""
     return _serve(options, greeting=demo.banner)
 
 
 def _serve(options: argparse.Namespace, greeting: Callable[[Catalog, str], str] | None = None) -> int:
     from app.application import create_app
     from app.config.active import ActiveConfig
-    from app.config.loader import load
     from app.server import EXIT_FATAL, Server, server_config
 
-    host, port = parse_listen(options.listen)
-    config = ActiveConfig(lambda: load(options.config, environ=os.environ, strict=options.strict))
+    tls = _tls(options.tls_cert_file, options.tls_key_file)
+    host, port = parse_listen(options.listen or (DEFAULT_TLS_LISTEN if tls else DEFAULT_LISTEN))
+    config = ActiveConfig(lambda ports: _load(options, ports), directory=options.config_dir or None)
     with bind(host, port) as listener:
         port = listener.getsockname()[1]
         app = create_app(config, on_fatal=lambda: server.end(EXIT_FATAL), watch_config=options.watch_config)
-        server = Server(server_config(app, host=host, port=port), app.services)
-        url = f"http://{_url_host(host)}:{port}"
+        server = Server(server_config(app, host=host, port=port, tls=tls), app.services)
+        url = f"{'https' if tls else 'http'}://{_url_host(host)}:{port}"
         with app.services.logs.handler:
             logger.info("Hostler %s listens on %s, process %d", __version__, url, os.getpid())
             if not is_loopback(host):
@@ -148,6 +191,35 @@ def _serve(options: argparse.Namespace, greeting: Callable[[Catalog, str], str] 
             print(greeting(config.current(), url), flush=True)
         server.run(sockets=[listener])
     return server.exit_code
+
+
+def _tls(certificate: str, key: str) -> TlsFiles | None:
+    """Returns what HTTPS is to be served with, or None for plain HTTP. Raises UsageError when it cannot be used."""
+    from app.server import TlsFiles
+
+    if not certificate and not key:
+        return None
+    if not certificate or not key:
+        given, missing = ("--tls-cert-file", "--tls-key-file") if certificate else ("--tls-key-file", "--tls-cert-file")
+        raise UsageError(f"{given} without {missing}; HTTPS takes both")
+    for file in (certificate, key):
+        try:
+            Path(file).read_bytes()
+        except OSError as exc:
+            raise UsageError(f"{file} cannot be read: {exc.strerror}") from None
+    try:
+        # Tried here, where it can be told in order; a key under a passphrase would have the terminal asked for it.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_passphrase)
+    except ssl.SSLError as exc:
+        raise UsageError(
+            f"{certificate} and {key} cannot be used for TLS: {exc.reason or exc}; both are PEM, "
+            "and the key belongs to the first certificate"
+        ) from None
+    return TlsFiles(certificate, key)
+
+
+def _no_passphrase() -> str:
+    raise UsageError("the TLS key is protected by a passphrase, which nobody could type here; store it without one")
 
 
 def parse_listen(text: str) -> tuple[str, int]:

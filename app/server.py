@@ -17,12 +17,15 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import FrameType
 
 import uvicorn
 
 from app.application import Application
-from app.http_protocol import CorkedProtocol
+from app.asgi import MESSAGE_LIMIT
+from app.http_limits import LimitedProtocol
+from app.http_protocol import WebsocketProtocol
 from app.services import LAST_STOP_S, SHUTDOWN_S, Services
 
 EXIT_FATAL = 70
@@ -97,15 +100,33 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def server_config(app: Application, *, host: str = "127.0.0.1", port: int = 8080) -> uvicorn.Config:
-    """Returns how uvicorn is to serve *app*."""
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """What is needed to serve HTTPS: names of PEM files."""
+
+    certificate: str
+    """The server's certificate, and those between it and the one that clients trust."""
+    key: str
+
+
+def server_config(
+    app: Application, *, host: str = "127.0.0.1", port: int = 8080, tls: TlsFiles | None = None
+) -> uvicorn.Config:
+    """Returns how uvicorn is to serve *app*. tls: None for plain HTTP. HTTP/1.1 is spoken either way."""
     return uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=CorkedProtocol,
+        http=LimitedProtocol,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
         loop="uvloop" if os.name == "posix" else "asyncio",
-        ws="none",
+        ws=WebsocketProtocol,
+        ws_max_size=MESSAGE_LIMIT,
+        # Compressing would keep everybody waiting for one: 16 MiB take half a second. What is large here is pictures anyway.
+        ws_per_message_deflate=False,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=60.0,
         lifespan="on",
         interface="asgi3",
         # The access line is ours (middleware/access_log.py), the log, too.

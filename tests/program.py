@@ -28,7 +28,7 @@ PATIENCE_S = 60.0
 ORDERLY_S = 5.0
 """Longest wait for an orderly end where the end is not what is tested."""
 
-LISTENS = re.compile(r"listens on (http://\S+?),")
+LISTENS = re.compile(r"listens on (https?://\S+?),")
 
 
 @dataclass(frozen=True)
