@@ -128,6 +128,11 @@ class Supervisor:
         """
         return Lease(self, model)
 
+    def running(self, model: ModelId) -> Running | None:
+        """Returns *model*'s upstream if it is ready, without any claim to it: it may be stopped at any moment."""
+        task = self._instances.get(model)
+        return None if task is None or task.scope.cancel_called else task.running
+
     def view(self) -> SchedulerView:
         """Returns an immutable picture of all models and of the queue."""
         return self._scheduler.view()
