@@ -48,10 +48,14 @@ class Server(uvicorn.Server):
         self._services = services
         self._end = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._reload_asked_early = False
+        """Whether SIGHUP came after the configuration was read and before there was a loop to tell."""
 
     async def main_loop(self) -> None:
         """Serves until told to end."""
         self._loop = asyncio.get_running_loop()
+        if self._reload_asked_early:
+            self._services.want_reload()
         await self.on_tick(0)
         # What is here now stays: no collection need look at it again, which is 6 % of a busy server's time.
         gc.collect()
@@ -76,7 +80,9 @@ class Server(uvicorn.Server):
 
     def handle_reload(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as `signal` calls it
         """Is the handler of SIGHUP."""
-        if self._loop is not None:
+        if self._loop is None:
+            self._reload_asked_early = True
+        else:
             self._loop.call_soon_threadsafe(self._services.want_reload)
 
     def end(self, exit_code: int) -> None:

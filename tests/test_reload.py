@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import signal
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,11 +14,13 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from app.application import create_app
 from app.config.active import ActiveConfig
 from app.config.catalog import Catalog
 from app.config.plan import ReloadPlan
 from app.errors import ConfigError, HostlerError, Problem
 from app.reload import Reloads
+from app.server import Server, server_config
 from planners.protocol import ModelId
 from tests.endpoints.catalogs import catalog, model
 
@@ -166,6 +170,25 @@ async def test_client_that_gives_up_does_not_take_the_reload_back() -> None:
         await files.reloads.reload()
 
         assert files.taken == [files.says, files.says]
+
+
+async def test_signal_that_comes_before_the_server_runs_is_not_lost() -> None:
+    files = Files()
+    app = create_app(files.config)
+    settings = server_config(app)
+    settings.load()
+    server = Server(settings, app.services)
+    server.handle_reload(signal.SIGHUP, None)
+    server.should_exit = True  # as soon as it runs
+    thresholds = gc.get_threshold()
+    await server.main_loop()
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(app.services.reloads.run)
+        await files.until_reads(2)
+        group.cancel_scope.cancel()
 
 
 async def test_log_tells_the_plan_in_one_line_and_the_warnings(caplog: pytest.LogCaptureFixture) -> None:
