@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass, field
 
 _FLAGS = re.compile(r"\(\?([imsU]*)(?:-([imsU]*))?([:)])")
+_DOT_ALL = re.compile(r"\(\?[imU]*s")
 _NAME = re.compile(r"\(\?P?<([A-Za-z_][A-Za-z0-9_]*)>")
 _COUNT = re.compile(r"\{([0-9]+)(?:(,)([0-9]*))?\}")
 _LEADING = re.compile(r"(\(\?[ims]+\))?\.\*\??(?![*+?{])(?=.)", re.DOTALL)
@@ -103,6 +104,8 @@ class _Translation:
     def __init__(self, expression: str) -> None:
         self._rest = expression
         self._alphabet = frozenset(map(chr, range(256))) | frozenset(expression)
+        # Wherever the flag stands: erring on the side of more, for all that this decides is what may be repeated.
+        self._dot = re.DOTALL if _DOT_ALL.search(expression) else re.NOFLAG
         self._out: list[str] = []
         self._groups = [_Group()]
         self._multiline = False
@@ -259,11 +262,11 @@ class _Translation:
 
     def _matching(self, written: str) -> frozenset[str]:
         # A sample: every character of one byte, and those the expression names.
-        one = re.compile(written, re.ASCII | re.IGNORECASE | re.DOTALL)
+        one = re.compile(written, re.ASCII | re.IGNORECASE | self._dot)
         return frozenset(filter(one.fullmatch, self._alphabet))
 
     def _operator(self) -> tuple[str, bool, bool]:
-        """Returns what repeats the thing before it, whether the number of times varies, and whether it has no end."""
+        """Returns what repeats the thing before it, whether the number of times varies, and whether it may be more than once."""
         operator, varies, endless = "", False, False
         if self._rest.startswith(("*", "+", "?")):
             operator = self._take(1)
@@ -274,8 +277,8 @@ class _Translation:
                 raise Unsupported(f"{count[0]} repeats more than {MAX_COUNT} times")
             operator = self._take(count.end())
             is_open = bool(count[2]) and not count[3]
-            # Many times are as good as no end.
-            varies, endless = is_open or most > least, is_open or most > 9
+            # Twice is as good as without end: repeats multiply, (?:(?:a+){3}){3} tries the ninth power of the text's length.
+            varies, endless = is_open or most > least, is_open or most > 1
         if operator and self._rest.startswith("?"):
             operator += self._take(1)
         if operator and (self._rest.startswith(("*", "+", "?")) or _COUNT.match(self._rest)):

@@ -50,8 +50,9 @@ from tests.config.reading import read, refusal
         ("^((a|b)[0-9]+)*$", ["a1b22"], ["a"]),
         ("^(?:foo|[0-9])+$", ["foo1"], ["fo"]),
         ("^(x+y)*$", ["xxyxy"], ["x"]),
-        ("(a+){3}", ["aaa"], ["aa"]),
+        (r"^(\d{1,3}\.){3}\d{1,3}$", ["127.0.0.1"], ["127.0.0"]),
         ("(a?)b", ["b"], ["a"]),
+        ("^(.|\n)*x", ["a\nx"], ["a\n"]),
     ],
 )
 def test_what_it_finds(expression: str, found: list[str], not_found: list[str]) -> None:
@@ -117,11 +118,13 @@ EXPLOSIVE = [
     "((?:a|aa))*$",
     "(|a)*$",
     "(?:a+){20}$",
+    "(?:(?:a+){1,3}){1,3}$",
     "(?i:(A|a))*$",
     "(a{1,9})*$",
     "(ba+a+)*$",
     "((ba+)+)+$",
     "(a*b?)*$",
+    r"(?s)(.|\n)*$",
 ]
 
 
