@@ -132,7 +132,7 @@ def server_config(
         # Compressing would keep everybody waiting for one: 16 MiB take half a second. What is large here is pictures anyway.
         ws_per_message_deflate=False,
         ws_ping_interval=20.0,
-        ws_ping_timeout=60.0,
+        ws_ping_timeout=30.0,
         lifespan="on",
         interface="asgi3",
         # The access line is ours (middleware/access_log.py), the log, too.
