@@ -103,11 +103,11 @@ class CorkedProtocol(HttpToolsProtocol):
         """Returns which protocol is asked for: of several, one that we speak, else one that may be ignored, else all."""
         if self.parser.get_http_version() == "1.0":
             return None
-        upgrade = frozenset(_tokens(value for name, value in self.headers if name == b"upgrade"))
+        upgrade = _tokens(value for name, value in self.headers if name == b"upgrade")
         connection = _tokens(value for name, value in self.headers if name == b"connection")
         if not upgrade or b"upgrade" not in connection:
             return None
-        return next((known for known in (b"websocket", b"h2c") if known in upgrade), b", ".join(sorted(upgrade)))
+        return next((known for known in (b"websocket", b"h2c") if known in upgrade), b", ".join(upgrade))
 
     def on_headers_complete(self) -> None:
         """Begins the request, unless it is to be read again."""
@@ -150,7 +150,7 @@ class CorkedProtocol(HttpToolsProtocol):
         protocol = self.transport.get_protocol()
         assert isinstance(protocol, WebSocketsSansIOProtocol)
         if not protocol.handshake_initiated:
-            # Its stricter parser gave up (a POST, more than 128 headers, a very long one), and says nothing.
+            # Its stricter parser gave up (more than 128 headers, a very long one), and says nothing.
             self.transport.write(BAD_HANDSHAKE)
             self.transport.close()
 
@@ -195,6 +195,9 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         if self.close_sent:
             raise ClientDisconnected
         await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            # Answered in full; uvicorn would write into the log that nobody has.
+            self.handshake_complete = True
 
     def keepalive_timeout(self) -> None:
         """Ends a connection whose client does not answer, but not one that is slow.

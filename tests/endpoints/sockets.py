@@ -22,7 +22,7 @@ from websockets.typing import Subprotocol
 
 from app.application import Application
 from app.asgi import MESSAGE_LIMIT
-from app.config.catalog import Catalog, Model
+from app.config.catalog import Catalog
 from app.endpoints import comfyui, websockets
 from app.endpoints.comfyui import ComfyUI
 from app.endpoints.inference import model_app

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
@@ -22,14 +23,18 @@ from tests.fakes import catalog, free_port, model
 pytestmark = pytest.mark.anyio
 
 
-def one(**changes: object) -> Catalog:
+def one(**changes: Any) -> Catalog:
     return catalog(model("a", check_endpoint=None, **changes))
 
 
-async def refusal(host: Host, path: str, **options: object) -> tuple[int, str]:
+async def refusal(host: Host, path: str, **options: Any) -> tuple[int, str]:
     with pytest.raises(InvalidStatus) as caught:
         await host.open(path, **options)
     return caught.value.response.status_code, bytes(caught.value.response.body).decode()
+
+
+async def body_of_404(host: Host) -> str:
+    return (await refusal(host, "/nowhere"))[1]
 
 
 def message(body: str) -> str:
@@ -157,13 +162,17 @@ async def test_refusal_of_the_model_is_the_clients_to_read() -> None:
         assert host.leases("a") == 0
 
 
-async def test_redirect_of_the_model_is_not_followed() -> None:
+async def test_redirect_of_the_model_is_the_clients_to_follow() -> None:
+    """The model has an `/echo`, we have none: this client follows, and asks us."""
     async with hosting(one()) as host:
-        with pytest.raises(InvalidStatus) as caught:
-            # The client's own hand at following it is not what is looked at.
-            await host.open("/upstream/a/moved", process_exception=lambda exc: exc).connect()
+        assert await refusal(host, "/upstream/a/moved") == (404, await body_of_404(host))
 
-        assert caught.value.response.status_code == 302
+
+async def test_refused_websocket_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with hosting(one()) as host:
+        await refusal(host, "/upstream/x/echo")
+
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize(
