@@ -82,7 +82,7 @@ class ModelFile(Settings):
         default={}, description="Macros of this model alone; they replace global ones of the same name."
     )
     metadata: dict[str, Free] = Field(default={}, description="Anything; shown in the model list.")
-    send_loading_state: Flag | None = Field(
+    send_loading_state: Annotated[Flag | None, NotActedOn()] = Field(
         default=None, description="Streams tell that the model is loading; the top-level value by default."
     )
     timeouts: TimeoutsFile = Field(default=TimeoutsFile(), description="Limits of the connections to the server.")
@@ -177,7 +177,9 @@ class ConfigFile(Settings):
         description="Seconds a model may take to stop before it is killed; 0: 10.",
         json_schema_extra={"minimum": 0},
     )
-    send_loading_state: Flag = Field(default=False, description="Streams tell that the model is loading.")
+    send_loading_state: Annotated[Flag, NotActedOn()] = Field(
+        default=False, description="Streams tell that the model is loading."
+    )
     include_aliases_in_list: Flag = Field(
         default=False, description="Aliases are models of their own in the model list."
     )
