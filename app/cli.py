@@ -54,7 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     if options.version:
-        print(f"version: {__version__}")
+        from app.endpoints.version import Build
+
+        build = Build()
+        print(f"version: {build.version} ({build.commit}), built at {build.build_date}")
         return 0
     if options.command is None:
         parser.print_help()

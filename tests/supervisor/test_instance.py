@@ -93,7 +93,7 @@ async def test_news_from_the_upstream_is_a_reason_to_ask_at_once(monkeypatch: py
         group.start_soon(life.run)
         with anyio.fail_after(5):
             while behaviour.probes < 2:
-                await anyio.sleep(0.001)
+                await anyio.lowlevel.checkpoint()
             behaviour.ready.set()
             assert behaviour.log is not None
             behaviour.log(b"model loaded\n")
