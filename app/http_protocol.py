@@ -216,11 +216,13 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 class _CorkedTransport:
     """A transport whose writes of one turn of the loop go out together. Everything else is the real transport's."""
 
-    __slots__ = ("_loop", "_parts", "_transport")
+    __slots__ = ("_loop", "_parts", "_transport", "is_closing")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
+        # Asked for at every request: not by way of __getattr__, which costs a microsecond.
+        self.is_closing = transport.is_closing
         self._parts: list[bytes] = []
 
     def __getattr__(self, name: str) -> Any:
