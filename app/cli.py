@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app import __version__
+from app import __build_date__, __commit__, __version__
 from app.errors import HostlerError
 
 if TYPE_CHECKING:
@@ -54,10 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     if options.version:
-        from app.endpoints.version import Build
-
-        build = Build()
-        print(f"version: {build.version} ({build.commit}), built at {build.build_date}")
+        print(f"version: {__version__} ({__commit__}), built at {__build_date__}")
         return 0
     if options.command is None:
         parser.print_help()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from app import __version__
+from app import __build_date__, __commit__, __version__
 from app.asgi import send_json
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Build:
     """What is being run. The order of the fields is part of the format."""
 
-    build_date: str = "unknown"
-    commit: str = "unknown"
+    build_date: str = __build_date__
+    commit: str = __commit__
     version: str = __version__
 
 
