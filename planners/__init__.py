@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from planners.groups import GroupPlanner
+from planners.matrix.planner import MatrixPlanner
+from planners.protocol import SwapPlanner
 
-PLANNERS: dict[str, type[GroupPlanner]] = {"group": GroupPlanner}
+PLANNERS: dict[str, type[SwapPlanner]] = {"group": GroupPlanner, "matrix": MatrixPlanner}
 """Value of `routing.router.use` -> planner. The contract test runs over all of them."""

@@ -1,4 +1,4 @@
-"""The shape of a matrix: its variables, costs and sets. What the sets' expressions say is the matrix planner's business. PURE.
+"""From a matrix in the file to its planner: variables, costs and sets, checked. The expressions are the planner's business. PURE.
 
 Rules: compatibility specification 2.10.
 """
@@ -9,18 +9,24 @@ import re
 from typing import TYPE_CHECKING
 
 from app.config.tree import nearest
+from planners.matrix.dsl import ExpressionError
+from planners.matrix.planner import MatrixPlanner
 from planners.protocol import ModelId
 
 if TYPE_CHECKING:
     from app.config.routing import Names
     from app.config.sections import MatrixFile
     from app.config.tree import Document, Path
+    from app.errors import ConfigError
 
 _VARIABLE = re.compile(r"[a-zA-Z0-9.-]{1,32}")
 
 
-def check(document: Document, path: Path, matrix: MatrixFile, names: Names) -> None:
-    """Raises ConfigError if the matrix at *path* names what is not there, or has no sets."""
+def planner(document: Document, path: Path, matrix: MatrixFile, names: Names) -> MatrixPlanner:
+    """Returns the planner of the matrix at *path*.
+
+    Raises ConfigError if it names what is not there, has no sets, or one that cannot be understood.
+    """
     for variable, target in matrix.vars.items():
         here = (*path, "vars", variable)
         if not _VARIABLE.fullmatch(variable):
@@ -40,6 +46,16 @@ def check(document: Document, path: Path, matrix: MatrixFile, names: Names) -> N
             raise document.error(here, f"expected 1 or more, got {cost}", "1 is the default")
     if not matrix.sets:
         raise document.error(path, "a matrix needs sets", "write e.g. sets: {both: a & b}")
-    for name, expression in matrix.sets.items():
-        if not expression.strip():
-            raise document.error((*path, "sets", name), "a set needs an expression", "write e.g. a & (b | c)")
+    variables = {variable: ModelId(target) for variable, target in matrix.vars.items()}
+    try:
+        return MatrixPlanner(variables, matrix.evict_costs, matrix.sets, names.models)
+    except ExpressionError as error:
+        raise _told(document, (*path, "sets", error.in_set), error, names) from error
+
+
+def _told(document: Document, path: Path, error: ExpressionError, names: Names) -> ConfigError:
+    meant = names.aliases.get(error.unknown)
+    if meant in error.choices:
+        return document.error(path, str(error), f"an alias will not do: write {meant}, or a variable for it")
+    near = nearest(error.unknown, error.choices) if error.unknown else None
+    return document.error(path, str(error), f"did you mean {near}?" if near else error.remedy)

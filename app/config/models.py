@@ -116,7 +116,7 @@ class RouterSettingsFile(Settings):
 class RouterFile(Settings):
     """Who is unloaded when a model is to start."""
 
-    use: Text = Field(default="", description="group; matrix is not built yet.")
+    use: Text = Field(default="", description="group or matrix.")
     settings: RouterSettingsFile = Field(default=RouterSettingsFile(), description="Settings by the name in use.")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app.config import matrix
 from app.config.tree import nearest
 from planners.groups import DEFAULT_GROUP, Group, GroupPlanner
-from planners.protocol import ModelId
+from planners.protocol import ModelId, SwapPlanner
 
 if TYPE_CHECKING:
     from app.config.models import ConfigFile, GroupFile
@@ -39,8 +39,8 @@ class Names:
         return document.error(path, f'"{name}" is neither a model nor an alias of one', remedy)
 
 
-def planner(document: Document, file: ConfigFile, names: Names) -> GroupPlanner:
-    """Returns the planner that the file asks for, in the older place (`groups`) or in the newer one (`routing.router`)."""
+def planner(document: Document, file: ConfigFile, names: Names) -> SwapPlanner:
+    """Returns the planner that the file asks for, in the older place (`groups`, `matrix`) or in the newer one (`routing.router`)."""
     router = file.routing.router
     settings = router.settings
     newer = bool(router.use or settings.groups or settings.matrix)
@@ -64,12 +64,7 @@ def planner(document: Document, file: ConfigFile, names: Names) -> GroupPlanner:
     written = file.matrix if router.use != "matrix" else settings.matrix
     if written is not None:
         place: Path = ("matrix",) if file.matrix else (*ROUTER, "settings", "matrix")
-        matrix.check(document, place, written, names)
-        raise document.error(
-            ("matrix",) if file.matrix else (*ROUTER, "use"),
-            "this version decides by groups only who is unloaded; it cannot follow a matrix",
-            "put models that may run together into a group with swap: false, and take the matrix out",
-        )
+        return matrix.planner(document, place, written, names)
     path: Path = ("groups",) if file.groups else (*ROUTER, "settings", "groups")
     found = _groups(document, path, file.groups or settings.groups, names)
     return GroupPlanner(found, names.models)

@@ -12,6 +12,7 @@ from app.config.catalog import Timeouts
 from app.config.loader import load_document
 from app.config.yaml_reader import read as read_yaml
 from planners.groups import Group, GroupPlanner
+from planners.matrix.planner import MatrixPlanner
 from planners.protocol import ModelId
 from tests.config.reading import model, read, refusal
 
@@ -206,6 +207,39 @@ def test_an_unused_matrix_beside_groups_in_use_is_fine() -> None:
     )
 
 
+MATRIX = "vars: {x: a}, evict_costs: {x: 3}, sets: {s: x & b}"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        f"matrix: {{{MATRIX}}}",
+        f"routing: {{router: {{use: matrix, settings: {{matrix: {{{MATRIX}}}}}}}}}",
+        f"routing: {{router: {{use: matrix, settings: {{groups: {{g: {{members: [a]}}}}, matrix: {{{MATRIX}}}}}}}}}",
+    ],
+    ids=["older place", "newer place", "beside groups that are not in use"],
+)
+def test_a_matrix_decides_in_either_place(written: str) -> None:
+    planner = read(M % "" + written).planner
+
+    assert MatrixPlanner({"x": A}, {"x": 3}, {"s": "x & b"}, [A, B]) == planner
+    assert not planner.evictions(A, {B}).evict
+
+
+def test_an_id_that_no_expression_can_hold_has_a_variable() -> None:
+    slashed = "models: {org/a: {cmd: x, proxy: 'http://h:1'}}\nmatrix: {vars: {x: org/a}, sets: {s: x}}"
+
+    assert MatrixPlanner({"x": ModelId("org/a")}, {}, {"s": "x"}, [ModelId("org/a")]) == read(slashed).planner
+
+
+def test_spillover_needs_a_set_with_all_its_local_targets() -> None:
+    spill = "\nselectors: {s: {strategy: spillover, targets: [a, b]}}"
+
+    read(M % "" + "matrix: {sets: {both: a & b}}" + spill)
+    told = refusal(M % "" + "matrix: {sets: {one: a | b}}" + spill)
+    assert told.message == 'its local targets cannot run together: starting "a" unloads "b"'
+
+
 def test_priorities_by_id_and_by_alias() -> None:
     catalog = read(M % "" + "routing: {scheduler: {use: fifo, settings: {fifo: {priority: {al: 5, b: -2}}}}}")
 
@@ -312,17 +346,37 @@ def test_odd_log_settings_fall_back_with_a_warning() -> None:
             'routing.router.use: expected group or matrix, got "magic" (write use: group)',
         ),
         ("groups: {g: {}}\nmatrix: {}", "config.yaml:2: matrix: matrix and groups are both there"),
-        ("matrix: {sets: {a: b}}", "matrix: this version decides by groups only"),
         (
-            "routing: {router: {use: matrix, settings: {matrix: {sets: {a: b}}}}}",
-            "routing.router.use: this version decides by groups only",
+            M % "" + "matrix: {sets: {s: a & bb}}",
+            'config.yaml:2: matrix.sets.s: column 5: "bb" is neither a variable nor the id of a model (did you mean b?)',
+        ),
+        (
+            M % "" + "matrix: {sets: {s: a & zzz}}",
+            'column 5: "zzz" is neither a variable nor the id of a model (name a key of vars or of models)',
+        ),
+        (
+            M % "" + "routing: {router: {use: matrix, settings: {matrix: {sets: {s: (a | b}}}}}",
+            'routing.router.settings.matrix.sets.s: column 7: expected ) for the "(" of column 1, got the end (close it',
+        ),
+        (
+            M % "" + "matrix: {sets: {s: b & al}}",
+            '"al" is neither a variable nor the id of a model (an alias will not do',
+        ),
+        (
+            M % "" + "matrix: {sets: {chat: a, all: +chatt}}",
+            'matrix.sets.all: column 1: there is no set "chatt" (did you mean chat?)',
+        ),
+        (M % "" + "matrix: {sets: {s: +al}}", 'there is no set "al" (name a key of sets)'),
+        (
+            M % "" + "matrix: {sets: {s: a & +t, t: +s}}",
+            "matrix.sets.t: column 1: the sets refer to each other in a circle: s -> t -> s (take one +name out)",
         ),
         (
             "routing: {router: {use: matrix}}",
             "routing.router.use: matrix is in use, and routing.router.settings.matrix is not there",
         ),
         ("matrix: {}", "matrix: a matrix needs sets (write e.g. sets: {both: a & b})"),
-        ("matrix: {sets: {x: ''}}", "matrix.sets.x: a set needs an expression"),
+        ("matrix: {sets: {x: ''}}", "matrix.sets.x: column 1: the expression is empty (write e.g. a & (b | c))"),
         (
             M % "" + "matrix: {vars: {x_y: a}, sets: {s: a}}",
             'matrix.vars.x_y: "x_y" cannot name a variable (use 1 to 32 letters',

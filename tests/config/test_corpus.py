@@ -37,6 +37,7 @@ P = "proxy: 'http://h:1'"
         f"models: {{a: {{{P}, filters: {{strip_params: 'x, y'}}}}}}",
         f"models: {{a: {{{P}}}}}\nselectors: {{s: {{strategy: pin, targets: [a]}}}}\nprofiles: {{p: {{pins: {{x: s, y: '', z: }}}}}}",
         f"peers: {{p: {{{P}, models: [1, m]}}}}",
+        f"models: {{org/a: {{{P}}}}}\nmatrix: {{vars: {{x: org/a}}, sets: {{s: x}}}}",
     ],
 )
 def test_accepted(text: str) -> None:
@@ -108,10 +109,3 @@ def test_refused_in_one_sentence_that_names_the_file(text: str) -> None:
     assert problem.message
     assert "\n" not in str(problem)
     assert problem.line is not None
-
-
-def test_a_matrix_in_use_is_refused_for_now() -> None:
-    """The reference accepts this one; that the planner is missing is said, not hidden."""
-    told = refusal(f"models: {{org/a: {{{P}}}}}\nmatrix: {{vars: {{x: org/a}}, sets: {{s: x}}}}")
-
-    assert told.message.startswith("this version decides by groups only")

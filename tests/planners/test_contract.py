@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from planners import PLANNERS
 from planners.groups import Group, GroupPlanner
+from planners.matrix.planner import MatrixPlanner
 from planners.protocol import ModelId, SwapPlanner
 
 MODELS = tuple(ModelId(letter) for letter in "abcdef")
@@ -46,7 +47,20 @@ def group_cases(draw: st.DrawFn) -> Case:
     return Case(lambda: GroupPlanner(groups, MODELS), protected)
 
 
-CASES: dict[str, st.SearchStrategy[Case]] = {"group": group_cases()}
+@st.composite
+def matrix_cases(draw: st.DrawFn) -> Case:
+    """With models in no set, in several, and with a set inside another; none is protected from anybody."""
+    names = st.sampled_from([str(model) for model in MODELS])
+    expressions = st.recursive(
+        names, lambda inner: st.tuples(inner, st.sampled_from("&|"), inner).map(lambda parts: f"({' '.join(parts)})")
+    )
+    sets = {f"s{index}": draw(expressions) for index in range(draw(st.integers(1, 3)))}
+    sets["with"] = f"+s0 {draw(st.sampled_from('&|'))} {draw(expressions)}"
+    costs = draw(st.dictionaries(names, st.integers(1, 4)))
+    return Case(lambda: MatrixPlanner({}, costs, sets, MODELS), {model: frozenset() for model in MODELS})
+
+
+CASES: dict[str, st.SearchStrategy[Case]] = {"group": group_cases(), "matrix": matrix_cases()}
 """Value of `routing.router.use` -> configurations of that planner. A new planner is put in here."""
 
 kinds = pytest.mark.parametrize("kind", list(PLANNERS))

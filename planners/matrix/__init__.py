@@ -1,0 +1,1 @@
+"""The matrix planner: expressions say which models may run together."""
