@@ -128,5 +128,5 @@ class Services:
             logger.error("not preloaded: %s", exc, extra={"model": model})  # noqa: TRY400 - no trace
 
     async def _watch_config(self) -> None:
-        async for _ in changes(self.config.current().sources, self.config.directory):
+        async for _ in changes(self.config.current().sources, self.config.directory, seen=self.config.seen):
             self.reloads.want()

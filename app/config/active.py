@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from app.config.catalog import Catalog
+from app.config.watcher import look
 
 
 class ActiveConfig:
@@ -19,6 +20,8 @@ class ActiveConfig:
         self._load = load
         self.directory = directory
         self._catalog = load({})
+        self.seen = look(self._catalog.sources, directory)
+        """What its files were when it was read for the first time."""
 
     def current(self) -> Catalog:
         """Returns the catalog in force."""

@@ -33,17 +33,22 @@ class State:
     """The YAML files in the directory; none as well when there is no directory."""
 
 
-async def changes(files: Sequence[str], directory: str | None = None, every_s: float = EVERY_S) -> AsyncIterator[None]:
+async def changes(
+    files: Sequence[str], directory: str | None = None, every_s: float = EVERY_S, seen: State | None = None
+) -> AsyncIterator[None]:
     """Yields whenever one of *files* is not what it was, or the YAML files in *directory* are not.
 
     A file that disappears is no change; its coming back is. In *directory* files may come and go, and each time is a change,
     unless nothing is left: an empty directory is one that is being filled.
+
+    seen: what they were when they were read, so that nothing is missed in between; None: what they are now.
     """
-    seen = await anyio.to_thread.run_sync(_state, files, directory)
+    if seen is None:
+        seen = await anyio.to_thread.run_sync(look, files, directory)
     untold = False
     while True:
         await anyio.sleep(min(every_s, REST_S) if untold else every_s)
-        now = await anyio.to_thread.run_sync(_state, files, directory)
+        now = await anyio.to_thread.run_sync(look, files, directory)
         changed = any(new is not None and new != old for old, new in zip(seen.files, now.files, strict=True))
         changed |= bool(now.listing) and now.listing != seen.listing
         seen = now
@@ -52,7 +57,8 @@ async def changes(files: Sequence[str], directory: str | None = None, every_s: f
         untold = changed
 
 
-def _state(files: Sequence[str], directory: str | None) -> State:
+def look(files: Sequence[str], directory: str | None) -> State:
+    """Returns what *files*, and the YAML files in *directory*, are now. Blocks."""
     listing: tuple[str, ...] = ()
     if directory is not None:
         try:

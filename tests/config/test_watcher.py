@@ -51,14 +51,14 @@ async def watching(
     monkeypatch: pytest.MonkeyPatch, *files: Path, directory: Path | None = None
 ) -> AsyncIterator[Watched]:
     watched = Watched()
-    state: Callable[..., watcher.State] = watcher._state
+    state: Callable[..., watcher.State] = watcher.look
 
     def noted(names: list[str], folder: str | None) -> watcher.State:
         found = state(names, folder)
         watched.looked()
         return found
 
-    monkeypatch.setattr(watcher, "_state", noted)
+    monkeypatch.setattr(watcher, "look", noted)
 
     async def watch() -> None:
         async for _ in changes(
@@ -246,7 +246,7 @@ async def test_file_that_is_being_written_is_told_of_once_and_when_it_is_whole(
     file.write_text("")
 
     async with watching(monkeypatch, file) as watched:
-        look: Callable[..., watcher.State] = watcher._state
+        look: Callable[..., watcher.State] = watcher.look
         left = list("whole")
 
         def written_meanwhile(*where: object) -> watcher.State:
@@ -255,7 +255,7 @@ async def test_file_that_is_being_written_is_told_of_once_and_when_it_is_whole(
                 file.write_text(file.read_text() + left.pop(0))
             return found
 
-        monkeypatch.setattr(watcher, "_state", written_meanwhile)
+        monkeypatch.setattr(watcher, "look", written_meanwhile)
         await watched.until_noticed(1)
 
         assert left == []
@@ -284,3 +284,14 @@ async def test_change_made_while_one_is_being_taken_in_is_noticed(tmp_path: Path
                 file.write_text(file.read_text() + "b")
                 await anyio.sleep(0.002)
     await noticed.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+
+async def test_change_between_reading_and_watching_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("models: {}")
+    seen = watcher.look([str(file)], None)
+    file.write_text("models: {}  # another one")
+
+    with anyio.fail_after(10):
+        async for _ in changes([str(file)], every_s=0.001, seen=seen):
+            break
