@@ -12,10 +12,12 @@
     │   └── TooManyRequests     429, with Retry-After
     ├── UpstreamError           the model server's: 502
     │   ├── StartFailed         500: it never became ready
+    │   ├── BackingOff          503: it failed to start a moment ago, with Retry-After
     │   ├── NotReady            503
     │   └── UpstreamTimeout     504
     ├── Unavailable             ours, for now: 503
     │   ├── ShuttingDown
+    │   ├── QueueFull           with Retry-After
     │   └── Unloaded            500: somebody unloaded the model this request waited for
     ├── NotSupported            501: an upgrade to a protocol that is not spoken here
     └── ConfigError             the operator's: file, YAML path, value, remedy; never sent to a client
@@ -28,9 +30,10 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import re
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 type_of_status = {
     400: ("invalid_request_error", "bad_request"),
@@ -70,6 +73,12 @@ class HostlerError(Exception):
 
     retry_after_s: int | None = None
     """Seconds after which trying again makes sense; sent as `Retry-After`."""
+
+    def retry_after(self, seconds: float | None) -> Self:
+        """Says when trying again makes sense, if that is known; returns the error itself."""
+        if seconds is not None:
+            self.retry_after_s = max(math.ceil(seconds), 1)
+        return self
 
 
 class RequestError(HostlerError):
@@ -146,6 +155,12 @@ class StartFailed(UpstreamError):
     status = 500
 
 
+class BackingOff(UpstreamError):
+    """The model's server has failed to start, and is left alone for a while."""
+
+    status = 503
+
+
 class NotReady(UpstreamError):
     """The model's server is not ready to be asked."""
 
@@ -166,6 +181,12 @@ class Unavailable(HostlerError):
 
 class ShuttingDown(Unavailable):
     """Hostler is ending."""
+
+
+class QueueFull(Unavailable):
+    """As many requests wait as may."""
+
+    code = "queue_full"
 
 
 class Unloaded(Unavailable):

@@ -13,10 +13,11 @@ The book has a clock of its own, which only `wait()` moves; models and groups ar
 
 from __future__ import annotations
 
+import unittest.mock
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import Enum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from app.scheduler import commands, events
 from app.scheduler.core import Scheduler
@@ -27,14 +28,17 @@ from planners.protocol import ModelId
 if TYPE_CHECKING:
     from app.scheduler.commands import Command, Refusal, StopCause
     from app.scheduler.events import Event
-    from app.scheduler.instances import ModelView, Phase, SchedulerView
+    from app.scheduler.instances import ModelView, Phase, QueuedView, SchedulerView
     from planners.protocol import SwapPlanner
+
+ANY: Any = unittest.mock.ANY
+"""Equal to everything."""
 
 # The vocabulary: events and commands made of plain numbers and names.
 
 
-def Arrived(ticket: int, model: str) -> events.Arrived:  # noqa: N802 - reads as the event it makes, and so below
-    return events.Arrived(events.Ticket(ticket), ModelId(model))
+def Arrived(ticket: int, model: str, *, insists: bool = False) -> events.Arrived:  # noqa: N802 - reads as the event it makes, and so below
+    return events.Arrived(events.Ticket(ticket), ModelId(model), insists)
 
 
 def Left(ticket: int) -> events.Left:  # noqa: N802
@@ -59,18 +63,20 @@ def Unload(*models: str) -> events.Unload:  # noqa: N802
 
 
 def Reconfigured(  # noqa: N802
-    models: Iterable[str] | Mapping[str, Terms], *groups: Group, patience_s: float = 60.0
+    models: Iterable[str] | Mapping[str, Terms], *groups: Group, **fairness: float
 ) -> events.Reconfigured:
     terms = _terms(models)
-    return events.Reconfigured(terms, GroupPlanner(groups, terms), patience_s)
+    return events.Reconfigured(terms, GroupPlanner(groups, terms), events.Fairness(**fairness))
 
 
-def Grant(ticket: int, model: str, generation: int) -> commands.Grant:  # noqa: N802
-    return commands.Grant(events.Ticket(ticket), ModelId(model), generation)
+def Grant(ticket: int, model: str, generation: int, swap_s: float = ANY) -> commands.Grant:  # noqa: N802
+    """swap_s: not compared unless it is given."""
+    return commands.Grant(events.Ticket(ticket), ModelId(model), generation, swap_s)
 
 
-def Refuse(ticket: int, refusal: Refusal, detail: str = "") -> commands.Refuse:  # noqa: N802
-    return commands.Refuse(events.Ticket(ticket), refusal, detail)
+def Refuse(ticket: int, refusal: Refusal, detail: str = "", retry_after_s: float = ANY) -> commands.Refuse:  # noqa: N802
+    """retry_after_s: not compared unless it is given."""
+    return commands.Refuse(events.Ticket(ticket), refusal, detail, retry_after_s)
 
 
 def Start(model: str, generation: int) -> commands.Start:  # noqa: N802
@@ -97,14 +103,14 @@ class Playbook:
         self,
         models: Iterable[str] | Mapping[str, Terms],
         *groups: Group,
-        patience_s: float = 60.0,
         planner: SwapPlanner | None = None,
         announce: bool = False,
+        **fairness: float,
     ) -> None:
-        """models: names, or names with their terms; "abc" are three models."""
+        """models: names, or names with their terms; "abc" are three models. fairness: fields of Fairness."""
         terms = _terms(models)
         self.now = 1000.0
-        self.scheduler = Scheduler(terms, planner or GroupPlanner(groups, terms), patience_s)
+        self.scheduler = Scheduler(terms, planner or GroupPlanner(groups, terms), events.Fairness(**fairness))
         self._announce = announce
         self._steps: list[_Step] = []
         self._failed = False
@@ -142,6 +148,11 @@ class Playbook:
     def view(self) -> SchedulerView:
         self.end()
         return self.scheduler.view()
+
+    def queue(self) -> list[QueuedView]:
+        """Returns who waits, and why, as things are after the last event."""
+        self.end()
+        return self.scheduler.queue(self.now)
 
     def model(self, name: str) -> ModelView:
         """Returns how one model stands."""
@@ -192,7 +203,8 @@ def _terms(models: Iterable[str] | Mapping[str, Terms]) -> dict[ModelId, Terms]:
 
 
 def _spoken(said: Event | Command) -> str:
-    """Returns an event or a command as it is written in a playbook."""
-    values: Sequence[object] = [getattr(said, each.name) for each in fields(said)]
+    """Returns an event or a command as it is written in a playbook, without the fields that say nothing of note."""
+    spoken = [(getattr(said, each.name), each.default) for each in fields(said)]
+    values: Sequence[object] = [value for value, default in spoken if value is not ANY and value != default]
     shown = [value.name if isinstance(value, Enum) else repr(value) for value in values]
     return f"{type(said).__name__}({', '.join(shown)})"

@@ -92,6 +92,8 @@ class _Builder:
         for model, priority in routing.priorities(document, file, names).items():
             models[model] = replace(models[model], priority=priority)
         patience_s = routing.patience_s(document, file)
+        min_residency_s = routing.min_residency_s(document, file)
+        max_queued = routing.max_queued(document, file)
         preload, warnings = routing.preload(document, file, names)
         self._warnings += warnings
         api_keys = self._api_keys()
@@ -103,6 +105,8 @@ class _Builder:
             aliases=MappingProxyType(dict(names.aliases)),
             planner=planner,
             patience_s=patience_s,
+            min_residency_s=min_residency_s,
+            max_queued=max_queued,
             preload=preload,
             logs=self._logs(),
             include_aliases_in_list=file.include_aliases_in_list,

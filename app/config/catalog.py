@@ -200,6 +200,10 @@ class Catalog:
     planner: SwapPlanner
     patience_s: float = 60.0
     """Seconds an older ticket may be overtaken by a ready model's newcomers."""
+    min_residency_s: float = 0.0
+    """Seconds a model stays, once it is ready, before it may be evicted."""
+    max_queued: int = 1000
+    """Requests that may wait at once, of all models."""
     preload: tuple[ModelId, ...] = ()
     logs: LogSettings = LogSettings()
     include_aliases_in_list: bool = False

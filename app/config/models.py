@@ -37,6 +37,11 @@ class FifoFile(Settings):
         "0: strictly in order of arrival, .inf: as long as they come.",
         json_schema_extra={"minimum": 0},
     )
+    min_residency: Seconds = Field(
+        default=0,
+        description="Seconds a model stays, once it is ready, before another one may take its place.",
+        json_schema_extra={"minimum": 0},
+    )
 
 
 class CompatFile(Settings):
@@ -179,6 +184,11 @@ class ConfigFile(Settings):
     )
     send_loading_state: Annotated[Flag, NotActedOn()] = Field(
         default=False, description="Streams tell that the model is loading."
+    )
+    max_queued: Count = Field(
+        default=1000,
+        description="Requests that may wait for models at once; more get 503.",
+        json_schema_extra={"minimum": 1},
     )
     include_aliases_in_list: Flag = Field(
         default=False, description="Aliases are models of their own in the model list."

@@ -24,6 +24,7 @@ _NAMES = {
     "ignore_websockets": "compat.ignoreWebsockets",
     # of all
     "patience_s": "routing.scheduler.settings.fifo.patience",
+    "min_residency_s": "routing.scheduler.settings.fifo.minResidency",
     "preload": "hooks.on_startup.preload",
     "level": "logLevel",
     "time_format": "logTimeFormat",

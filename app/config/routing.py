@@ -124,6 +124,25 @@ def patience_s(document: Document, file: ConfigFile) -> float:
     return patience
 
 
+def min_residency_s(document: Document, file: ConfigFile) -> float:
+    """Returns how long a model stays before it may be evicted."""
+    seconds = file.routing.scheduler.settings.fifo.min_residency
+    if seconds < 0:
+        raise document.error(
+            (*FIFO, "minResidency"),
+            f"expected 0 or more seconds, got {seconds:g}",
+            "a number of seconds; to keep a model for good, put it into a persistent group",
+        )
+    return seconds
+
+
+def max_queued(document: Document, file: ConfigFile) -> int:
+    """Returns how many requests may wait at once."""
+    if file.max_queued < 1:
+        raise document.error(("maxQueued",), f"expected 1 or more, got {file.max_queued}", "1000 is the default")
+    return file.max_queued
+
+
 def preload(document: Document, file: ConfigFile, names: Names) -> tuple[tuple[ModelId, ...], list[str]]:
     """Returns the models to load at start, each once, and warnings about names that mean none."""
     models: list[ModelId] = []

@@ -22,6 +22,8 @@ class Refusal(Enum):
     REMOVED = "the model was removed from the configuration"
     UNLOADED = "the model was unloaded"
     START_FAILED = "the model failed to start"
+    BACKING_OFF = "the model has failed to start and is not tried again yet"
+    QUEUE_FULL = "too many requests are waiting"
     SHUTTING_DOWN = "Hostler is shutting down"
 
 
@@ -42,6 +44,8 @@ class Grant:
     ticket: Ticket
     model: ModelId
     generation: int
+    swap_s: float = 0.0
+    """How much of the wait, in seconds, was the swap itself: victims stopping, then the model loading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class Refuse:
     ticket: Ticket
     refusal: Refusal
     detail: str
+    retry_after_s: float = 0.0
+    """Seconds after which trying again makes sense; 0: not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,49 +5,58 @@ Two rules hold in this file:
 1. Everything that decides about instances, tickets and leases is here, and nothing else is: no clock (every entry is given
    `now`), no asyncio, no I/O, no logging.
 2. Events only record facts. After each event one *level-triggered* pass (`_advance`) looks at what is true now and acts. No
-   decision depends on which event came last, so there is one decision tree instead of one for each event.
+   decision depends on which event came last, so there is one decision tree instead of one for each event. The pass is left
+   out only where the fact is none that a decision rests on: a ticket behind another one of its model comes or goes, a lease
+   that is not the last of its instance ends. (The property test runs a pass after each event and asserts that it does nothing.)
 
 Theory of operation
 -------------------
 A request is a **ticket**. It waits, or holds a **lease** on a ready instance until it has `Left`. Tickets of one model wait in
-the order of their arrival; models wait in the order of their first ticket (`_order`): those that have waited for `patience_s`
+the order of their arrival; models wait in the order of their first ticket (`_order`): those that have waited for the patience
 first, oldest first; then by priority, then by age. So a priority makes others late, and starves none.
 
 The pass does four things, in this order:
 
 - **retire**: an instance that a reload has made obsolete stops when its last lease has ended;
 - **grant**: a ready model serves its tickets, newcomers too, though an older ticket waits for it to go: fewer swaps. But no
-  ticket overtakes one that had already waited for `patience_s` when it arrived. (`inf`: always overtakes; 0: strict order
+  ticket overtakes one that had already waited for the patience when it arrived. (`inf`: always overtakes; 0: strict order
   of arrival.) The comparison is between two arrivals, not with the clock, so a slow load cannot turn a burst of requests
   for three models into three swaps for each of its rounds;
 - **start and evict**, model by model in order: a model starts when its planner has nothing left to evict; until then its
-  victims are stopped, as soon as all of them are idle. Stopping and starting meet here only: "stop B, then start A" is not a
+  victims are stopped, as soon as all of them are idle and have stayed for `min_residency_s`. Stopping and starting meet here only: "stop B, then start A" is not a
   protocol, it is what the pass does at `Left` (stop B) and again at `Exited` (start A). Therefore a swap whose clients
   have all left before a victim was stopped does not happen;
 - **expire**: an idle model whose time to live is over stops.
 
-Two rules keep the third step from livelock (a property test found both):
+Three rules keep the third step from livelock (property tests found the first two):
 
 - an eviction does not touch a model that an earlier ticket wants;
-- nothing starts that an earlier, still blocked ticket would evict.
+- nothing starts that changes whom an earlier, still blocked ticket would evict;
+- an eviction for a later ticket does not change whom the first blocked one would evict: else its victims, each of which serves
+  newcomers until it is one, could take turns for ever.
 
-The first model in order is bound by neither, so it always gets on, as soon as the leases on its victims end; and they end,
-because no newcomer overtakes it for longer than its patience.
+The first model in order is bound by none, so it always gets on, as soon as the leases on its victims end; and they end,
+because no newcomer overtakes it for longer than its patience. That makes the wait of every ticket finite: docs/swapping.md
+states the bound, tests/scheduler/test_bound.py holds it.
 
-A load under way is finished, even when nobody waits for it any more; it counts as idle from then on.
+A load under way is finished, even when nobody waits for it any more; it counts as idle from then on. A model that has failed to
+start is not tried again before a *back-off* is over, which doubles with each failure in a row, unless somebody insists, its
+configuration changes, or it is unloaded by hand: until then its requests are refused at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, assert_never
 
+from app.scheduler import estimate
 from app.scheduler.commands import Announce, Command, Grant, Refusal, Refuse, Start, Stop, StopCause
 from app.scheduler.events import (
     Arrived,
     Ending,
     Event,
     Exited,
+    Fairness,
     Left,
     Ready,
     Reconfigured,
@@ -57,7 +66,10 @@ from app.scheduler.events import (
     Ticket,
     Unload,
 )
-from app.scheduler.instances import LIVE, Instance, ModelView, Phase, QueuedView, SchedulerView
+from app.scheduler.failures import Failures
+from app.scheduler.history import History
+from app.scheduler.instances import LIVE, Instance, ModelView, Obstacle, Phase, QueuedView, SchedulerView
+from app.scheduler.queue import Queue
 
 if TYPE_CHECKING:
     from planners.protocol import ModelId, Plan, SwapPlanner
@@ -69,19 +81,29 @@ _NEVER = float("inf")
 class Scheduler:
     """Decides; see the top of this file. One caller, one thread."""
 
-    def __init__(self, terms: Mapping[ModelId, Terms], planner: SwapPlanner, patience_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        terms: Mapping[ModelId, Terms],
+        planner: SwapPlanner,
+        fairness: Fairness | None = None,
+        history: History | None = None,
+    ) -> None:
+        """Begins with nothing running. history: what is known of the models' times already; taken over."""
         # as configured; replaced whole by Reconfigured
         self._terms = terms
         self._planner = planner
-        self._patience_s = patience_s
+        self._fairness = fairness or Fairness()
 
         # as things are
+        self.history = history or History()
+        """What is learned of the models' times; others read it."""
         self._instances: dict[ModelId, Instance] = {}
-        self._waiting: dict[ModelId, dict[Ticket, float]] = {}
-        """Tickets and their arrival times, oldest first; a model without any has no entry."""
-        self._leases: dict[Ticket, Instance] = {}
-        """Instances may be gone by the time their leases end."""
-        self._failures: dict[ModelId, str] = {}
+        self._queue = Queue()
+        self._leases: dict[Ticket, tuple[Instance, float]] = {}
+        """Who serves a ticket, and since when. Instances may be gone by the time their leases end."""
+        self._failures = Failures()
+        self._swaps: dict[ModelId, float] = {}
+        """Waiting models for which something was told to stop, and since when."""
         self._generation = 0
         self._shutting_down = False
         self._any_retiring = False
@@ -90,9 +112,14 @@ class Scheduler:
         # of the event in hand
         self._now = 0.0
         self._commands: list[Command] = []
-        self._plans: dict[ModelId, Plan] = {}
-        """Answers of the planner, good until the set of instances changes."""
         self._deadline = _NEVER
+
+        # answers kept until what they rest on changes
+        self._plans: dict[ModelId, Plan] = {}
+        """Of the planner, good until the set of instances changes; so are the next ones."""
+        self._disturbances: dict[tuple[ModelId, ModelId], bool] = {}
+        self._waits: dict[ModelId, float] | None = None
+        """Estimates, good until the next pass."""
         self._view: SchedulerView | None = None
 
     def handle(self, event: Event, now: float) -> list[Command]:
@@ -104,8 +131,8 @@ class Scheduler:
         commands: list[Command] = []
         self._commands = commands
         self._view = None
-        self._record(event)
-        self._advance()
+        if self._record(event) or now >= self._deadline:
+            self._advance()
         return commands
 
     def next_deadline(self) -> float | None:
@@ -113,37 +140,65 @@ class Scheduler:
         return None if self._deadline == _NEVER else self._deadline
 
     def view(self) -> SchedulerView:
-        """Returns a picture of everything, kept until the next event."""
+        """Returns a picture of all models, kept until the next event."""
         if self._view is None:
             models = {model: self._model_view(model) for model in {**self._terms, **self._instances}}
-            queue = tuple(
-                QueuedView(ticket, model, since)
-                for model in self._order()
-                for ticket, since in self._waiting[model].items()
-            )
-            self._view = SchedulerView(models, queue, self._shutting_down)
+            self._view = SchedulerView(models, len(self._queue), self._shutting_down)
         return self._view
 
+    def queue(self, now: float) -> list[QueuedView]:
+        """Returns the whole queue, in the order in which models will be loaded for it."""
+        self._now = now
+        return [
+            queued
+            for place, model in self._places()
+            for queued in self._explained(model, place, self._queue.tickets(model))
+        ]
+
+    def place(self, ticket: Ticket, now: float) -> QueuedView | None:
+        """Returns how one ticket stands; None when it does not wait."""
+        self._now = now
+        model = self._queue.model_of(ticket)
+        if model is None:
+            return None
+        tickets = self._queue.tickets(model)
+        first = next(place for place, its in self._places() if its == model)
+        before = next(index for index, other in enumerate(tickets) if other == ticket)
+        return next(self._explained(model, first + before, {ticket: tickets[ticket]}))
+
+    def wait_s(self, model: ModelId, now: float) -> float | None:
+        """Returns an estimate of how long a request for *model* that came now would wait; None: too little is known.
+
+        Raises KeyError if *model* is not in the configuration.
+        """
+        self._now = now
+        instance = self._instances.get(model)
+        if model not in self._queue and instance is not None and instance.serves():
+            return 0.0
+        estimates = self._estimates()
+        if model not in estimates:
+            order = [*self._order(), model]
+            estimates = estimate.waits(order, self._instances, self._planner, self.history, now)
+        return _or_none(estimates[model])
+
     def __repr__(self) -> str:
-        waiting = {model: list(tickets) for model, tickets in self._waiting.items()}
+        waiting = {model: list(self._queue.tickets(model)) for model in self._queue}
         return f"<Scheduler {list(self._instances.values())}, waiting {waiting}>"
 
     # Facts
 
-    def _record(self, event: Event) -> None:
+    def _record(self, event: Event) -> bool:
+        """Takes in *event*; returns whether a decision may rest on it."""
         match event:
-            case Arrived(ticket, model):
-                if self._shutting_down:
-                    self._refuse(ticket, Refusal.SHUTTING_DOWN)
-                elif model not in self._terms:
-                    self._refuse(ticket, Refusal.UNKNOWN)
-                else:
-                    self._waiting.setdefault(model, {})[ticket] = self._now
+            case Arrived(ticket, model, insists):
+                return self._arrive(ticket, model, insists=insists)
             case Left(ticket):
-                self._leave(ticket)
+                return self._leave(ticket)
             case Ready(model, generation):
                 instance = self._current(model, generation)
                 if instance is not None and instance.phase is Phase.STARTING:
+                    self._failures.forget({model})
+                    self.history.loaded(model, self._now - instance.since)
                     instance.idle_since = self._now
                     self._enter(instance, Phase.READY, "ready")
             case Ending(model, generation, reason):
@@ -155,29 +210,23 @@ class Scheduler:
                 instance = self._current(model, generation)
                 if instance is not None:
                     self._fail_if_starting(instance, reason)
+                    if instance.phase is Phase.STOPPING:
+                        self.history.stopped(model, self._now - instance.since)
                     del self._instances[model]
-                    self._plans = {}
+                    self._forget_answers()
                     self._enter(instance, Phase.STOPPED, reason)
             case Unload(models):
-                for model in [model for model in self._waiting if models is None or model in models]:
+                for model in [model for model in self._queue if models is None or model in models]:
                     self._refuse_all(model, Refusal.UNLOADED)
+                self._failures.forget(models)
                 for instance in self._instances.values():
                     if models is None or instance.model in models:
                         self._stop(instance, StopCause.UNLOADED, "unloaded on request")
-            case Reconfigured(terms, planner, patience_s):
-                self._terms, self._planner, self._patience_s = terms, planner, patience_s
-                self._plans = {}
-                for model in [model for model in self._waiting if model not in terms]:
-                    self._refuse_all(model, Refusal.REMOVED)
-                for model in [model for model in self._failures if model not in terms]:
-                    del self._failures[model]
-                for instance in self._instances.values():
-                    its = terms.get(instance.model)
-                    instance.retiring = its is None or its.launch != instance.launch
-                self._any_retiring = any(instance.retiring for instance in self._instances.values())
+            case Reconfigured(terms, planner, fairness):
+                self._reconfigure(terms, planner, fairness)
             case ShutDown():
                 self._shutting_down = True
-                for model in list(self._waiting):
+                for model in list(self._queue):
                     self._refuse_all(model, Refusal.SHUTTING_DOWN)
                 for instance in self._instances.values():
                     self._stop(instance, StopCause.SHUTDOWN, "Hostler is shutting down")
@@ -185,34 +234,83 @@ class Scheduler:
                 pass
             case _:
                 assert_never(event)
+        return True
 
-    def _leave(self, ticket: Ticket) -> None:
-        instance = self._leases.pop(ticket, None)
-        if instance is not None:
+    def _arrive(self, ticket: Ticket, model: ModelId, *, insists: bool) -> bool:
+        if self._shutting_down:
+            self._refuse(ticket, Refusal.SHUTTING_DOWN)
+            return False
+        if model not in self._terms:
+            self._refuse(ticket, Refusal.UNKNOWN)
+            return False
+        failure = self._failures.of(model)
+        if failure is not None and self._now < failure.retry_at and not insists and not self._is_live(model):
+            self._refuse(ticket, Refusal.BACKING_OFF, failure.reason, failure.retry_at - self._now)
+            return False
+        is_full = len(self._queue) >= self._fairness.max_queued
+        is_first = self._queue.add(ticket, model, self._now)
+        if is_full:
+            # Nobody else can be granted anything by this: only a ready model that serves it at once keeps it.
+            self._grant()
+            if self._queue.model_of(ticket) is not None:
+                self._withdraw(ticket)
+                waits = [wait for wait in self._estimates().values() if wait < _NEVER]
+                self._refuse(ticket, Refusal.QUEUE_FULL, "", min(waits, default=0.0))
+            return False
+        return is_first
+
+    def _leave(self, ticket: Ticket) -> bool:
+        lease = self._leases.pop(ticket, None)
+        if lease is not None:
+            instance, granted_at = lease
+            self.history.served(instance.model, self._now - granted_at)
             instance.leases -= 1
-            if not instance.leases:
-                instance.idle_since = self._now
-            return
-        for model, tickets in self._waiting.items():
-            if tickets.pop(ticket, None) is not None:
-                if not tickets:
-                    del self._waiting[model]
-                return
+            if instance.leases:
+                return False
+            instance.idle_since = self._now
+            return True
+        return self._queue.model_of(ticket) is not None and self._withdraw(ticket)
+
+    def _withdraw(self, ticket: Ticket) -> bool:
+        """Takes a waiting ticket out of the queue; returns whether it was the first of its model."""
+        model = self._queue.model_of(ticket)
+        was_first = self._queue.remove(ticket)
+        if model is not None and model not in self._queue:
+            self._swaps.pop(model, None)
+        return was_first
+
+    def _reconfigure(self, terms: Mapping[ModelId, Terms], planner: SwapPlanner, fairness: Fairness) -> None:
+        self._terms, self._planner, self._fairness = terms, planner, fairness
+        self._forget_answers()
+        self._queue.forget_order()
+        for model in [model for model in self._queue if model not in terms]:
+            self._refuse_all(model, Refusal.REMOVED)
+        self._failures.forget_changed(terms)
+        for instance in self._instances.values():
+            its = terms.get(instance.model)
+            instance.retiring = its is None or its.launch != instance.launch
+        self._any_retiring = any(instance.retiring for instance in self._instances.values())
 
     def _fail_if_starting(self, instance: Instance, reason: str) -> None:
         """Fails those who wait for an instance that ends, unasked, before it was ready."""
         if instance.phase is Phase.STARTING:
-            self._failures[instance.model] = reason
-            self._refuse_all(instance.model, Refusal.START_FAILED, reason)
+            back_off_s = self._failures.add(instance.model, reason, instance.launch, self._now)
+            self._refuse_all(instance.model, Refusal.START_FAILED, reason, back_off_s)
+
+    def _forget_answers(self) -> None:
+        """Forgets what the planner has said: there are other instances now, or there is another planner."""
+        self._plans = {}
+        self._disturbances = {}
 
     # The pass
 
     def _advance(self) -> None:
+        self._waits = None
         if self._any_retiring:
             self._retire()
-        if self._waiting:
+        if self._queue:
             self._grant()
-        if self._waiting:
+        if self._queue:
             self._start_and_evict()
         self._deadline = self._expire()
 
@@ -222,108 +320,103 @@ class Scheduler:
                 self._stop(instance, StopCause.RECONFIGURED, "its configuration has changed")
 
     def _grant(self) -> None:
-        ready = [instance for model in self._waiting if (instance := self._instances.get(model)) and instance.serves()]
+        queue = self._queue
+        ready = [instance for model in queue if (instance := self._instances.get(model)) and instance.serves()]
         if not ready:
             return
-        rivals = [model for model in self._waiting if not self._is_live(model)]
+        rivals = [model for model in queue if not self._is_live(model)]
+        patience_s = self._fairness.patience_s
         for instance in ready:
             model = instance.model
-            tickets = self._waiting[model]
             # Tickets are numbered in the order of their arrival, so of two that came at the same time one is the older.
-            blockers = [
-                next(iter(self._waiting[rival].items())) for rival in rivals if model in self._plan(rival).evict
-            ]
+            blockers = [queue.head(rival) for rival in rivals if model in self._plan(rival).evict]
             served = []
-            for ticket, since in tickets.items():
-                if any(ticket > older and since >= its + self._patience_s for older, its in blockers):
+            for ticket, since in queue.tickets(model).items():
+                if any(ticket > older and since >= its + patience_s for older, its in blockers):
                     break
-                served.append(ticket)
-            for ticket in served:
-                del tickets[ticket]
-                self._leases[ticket] = instance
-                self._commands.append(Grant(ticket, model, instance.generation))
+                served.append((ticket, since))
+            for ticket, since in served:
+                self._withdraw(ticket)
+                self._leases[ticket] = instance, self._now
+                # Of the wait what was the swap; nothing, if the instance was ready before the ticket came.
+                swap_s = max(instance.since - max(since, instance.swap_since), 0.0)
+                self._commands.append(Grant(ticket, model, instance.generation, swap_s))
             instance.leases += len(served)
-            if not tickets:
-                del self._waiting[model]
 
     def _start_and_evict(self) -> None:
-        wanted: set[ModelId] = set()
-        """Models that earlier tickets want."""
+        instances = self._instances
+        young = self._now - self._fairness.min_residency_s
+        idle = {
+            model
+            for model, its in instances.items()
+            if its.phase is Phase.READY and not its.leases and its.since <= young
+        }
+        """Those that may be evicted."""
+        held = {model for model, its in instances.items() if its.phase in LIVE} - idle
+        """Those that may not: in use, loading, ready for too short a time, or wanted by an earlier ticket."""
         blocked: list[ModelId] = []
         """Models that earlier tickets want and cannot have yet."""
         for model in self._order():
-            if not self._is_live(model):
+            own = instances.get(model)
+            if own is None or own.phase not in LIVE or own.retiring:
                 plan = self._plan(model)
-                if plan.evict or model in self._instances:
-                    self._evict(plan, wanted, model)
+                if plan.evict or own is not None:
+                    # An obsolete instance of the model itself has to go as well, which it does as soon as it has drained.
+                    drains = own is not None and own.phase is Phase.READY
+                    can_go = plan.evict.isdisjoint(held) and not plan.evict.isdisjoint(idle)
+                    if can_go and not drains and not (blocked and self._spoils(plan, blocked[0])):
+                        self._evict(plan, model)
+                        idle -= plan.evict
                     blocked.append(model)
-                elif any(self._would_evict(earlier, model) for earlier in blocked):
+                elif any(self._disturbs(model, earlier) for earlier in blocked):
                     blocked.append(model)
                 else:
                     self._start(model, plan.reason)
-            wanted.add(model)
+                    held.add(model)
+            if own is not None and own.phase in LIVE:
+                held.add(model)
 
-    def _evict(self, plan: Plan, wanted: set[ModelId], model: ModelId) -> None:
-        """Stops the victims of *plan* once all of them may go; until then those that are idle stay useful.
-
-        An obsolete instance of *model* itself has to go as well, which it does as soon as it has drained.
-        """
-        own = self._instances.get(model)
-        if own is not None and own.phase is Phase.READY:
-            return
-        victims = [self._instances[victim] for victim in plan.evict]
-        if any(
-            victim.model in wanted or victim.leases or victim.phase is Phase.STARTING
-            for victim in victims
-            if victim.phase is not Phase.STOPPING
-        ):
-            return
-        for victim in sorted(victims, key=lambda victim: victim.generation):
+    def _evict(self, plan: Plan, model: ModelId) -> None:
+        """Stops the victims of *plan*: all at once, for until all of them may go, those that are idle stay useful."""
+        self._swaps.setdefault(model, self._now)
+        for victim in sorted((self._instances[victim] for victim in plan.evict), key=lambda each: each.generation):
             self._stop(victim, StopCause.EVICTED, f"makes room for {model}: {plan.reason}")
 
     def _expire(self) -> float:
         """Stops what has been idle for too long, and returns when there will be something to do without an event."""
+        now = self._now
         deadline = _NEVER
         for model, instance in self._instances.items():
-            if instance.leases or instance.phase is not Phase.READY or model in self._waiting:
+            if instance.phase is not Phase.READY:
+                continue
+            if self._queue:
+                may_go = instance.since + self._fairness.min_residency_s
+                if now < may_go < deadline:
+                    deadline = may_go
+            if instance.leases or model in self._queue:
                 continue
             terms = self._terms.get(model)
             if terms is not None and terms.ttl_s > 0:
                 end = instance.idle_since + terms.ttl_s
-                if end <= self._now:
+                if end <= now:
                     self._stop(instance, StopCause.IDLE, f"idle for its ttl of {terms.ttl_s:g} s")
                 elif end < deadline:
                     deadline = end
-        if len(self._waiting) > 1:
-            # From then on a ticket counts as overdue, which may change the order.
-            for model in self._waiting:
-                overdue = self._head(model) + self._patience_s
-                if self._now < overdue < deadline:
-                    deadline = overdue
+        if self._queue.models > 1:
+            self._order()
+            deadline = min(deadline, self._queue.overdue_at)
         return deadline
 
     # Questions
 
     def _order(self) -> list[ModelId]:
         """Returns the models that are waited for, the one to be served first in front."""
-        if len(self._waiting) == 1:
-            return list(self._waiting)
-
-        def rank(model: ModelId) -> tuple[bool, int, int]:
-            ticket, since = next(iter(self._waiting[model].items()))
-            patient = self._now < since + self._patience_s
-            return patient, -self._terms[model].priority if patient else 0, ticket
-
-        return sorted(self._waiting, key=rank)
+        return self._queue.order(self._terms, self._fairness.patience_s, self._now)
 
     def _current(self, model: ModelId, generation: int) -> Instance | None:
         """Returns the instance of which there is news; None when the news is of an older one."""
         instance = self._instances.get(model)
         return instance if instance is not None and instance.generation == generation else None
-
-    def _head(self, model: ModelId) -> float:
-        """Returns when the oldest ticket for *model* arrived."""
-        return next(iter(self._waiting[model].values()))
 
     def _is_live(self, model: ModelId) -> bool:
         """Whether *model* serves, or will without anybody having to go."""
@@ -336,26 +429,66 @@ class Scheduler:
             plan = self._plans[model] = self._planner.evictions(model, self._instances.keys() - {model})
         return plan
 
-    def _would_evict(self, earlier: ModelId, model: ModelId) -> bool:
-        """Whether *earlier* would have to evict *model*, were it started now."""
-        return model in self._planner.evictions(earlier, (self._instances.keys() | {model}) - {earlier}).evict
+    def _disturbs(self, model: ModelId, earlier: ModelId) -> bool:
+        """Whether *earlier* would have to evict others than it has to now, were *model* started."""
+        key = model, earlier
+        answer = self._disturbances.get(key)
+        if answer is None:
+            beside = (self._instances.keys() | {model}) - {earlier}
+            answer = self._planner.evictions(earlier, beside).evict != self._plan(earlier).evict
+            self._disturbances[key] = answer
+        return answer
+
+    def _spoils(self, plan: Plan, first: ModelId) -> bool:
+        """Whether *first* would have to evict others than it has to now, once the victims of *plan* are gone."""
+        its = self._plan(first).evict
+        if plan.evict <= its:
+            return False
+        left = self._instances.keys() - plan.evict - {first}
+        return self._planner.evictions(first, left).evict != its - plan.evict
+
+    def _estimates(self) -> dict[ModelId, float]:
+        if self._waits is None:
+            self._waits = estimate.waits(self._order(), self._instances, self._planner, self.history, self._now)
+        return self._waits
+
+    def _places(self) -> Iterator[tuple[int, ModelId]]:
+        """Yields the models in order, with the position of their first ticket."""
+        place = 1
+        for model in self._order():
+            yield place, model
+            place += len(self._queue.tickets(model))
+
+    def _explained(self, model: ModelId, place: int, tickets: Mapping[Ticket, float]) -> Iterator[QueuedView]:
+        """Yields views of *tickets*, the first of which is at *place* in the queue."""
+        wait_s = _or_none(self._estimates()[model])
+        held_by: tuple[Obstacle, ...] = ()
+        if not self._is_live(model):
+            victims = sorted((self._instances[each] for each in self._plan(model).evict), key=lambda each: each.model)
+            held_by = tuple(Obstacle(each.model, each.phase, each.leases) for each in victims)
+        for position, (ticket, since) in enumerate(tickets.items(), place):
+            overdue = self._now >= since + self._fairness.patience_s
+            yield QueuedView(ticket, model, since, position, wait_s, held_by, overdue)
 
     def _model_view(self, model: ModelId) -> ModelView:
         instance = self._instances.get(model)
-        waiting = len(self._waiting.get(model, ()))
+        waiting = len(self._queue.tickets(model))
+        failure = self._failures.of(model)
+        told, retry_at = ("", 0.0) if failure is None else (failure.reason, failure.retry_at)
         if instance is None:
-            return ModelView(Phase.STOPPED, waiting=waiting, failure=self._failures.get(model, ""))
+            return ModelView(Phase.STOPPED, waiting=waiting, failure=told, retry_at=retry_at)
         return ModelView(
-            instance.phase, instance.generation, instance.leases, waiting, instance.since, instance.idle_since
-        )
+            instance.phase, instance.generation, instance.leases, waiting, instance.since, instance.idle_since, told, retry_at
+        )  # fmt: skip
 
     # Acts
 
     def _start(self, model: ModelId, reason: str) -> None:
         self._generation += 1
-        self._failures.pop(model, None)
-        self._instances[model] = instance = Instance(model, self._generation, self._terms[model].launch, self._now)
-        self._plans = {}
+        launch = self._terms[model].launch
+        swap_since = self._swaps.get(model, self._now)
+        self._instances[model] = instance = Instance(model, self._generation, launch, self._now, swap_since)
+        self._forget_answers()
         self._commands.append(Start(model, self._generation))
         self._commands.append(Announce(model, instance.phase, reason))
 
@@ -369,9 +502,14 @@ class Scheduler:
         instance.since = self._now
         self._commands.append(Announce(instance.model, phase, reason))
 
-    def _refuse(self, ticket: Ticket, refusal: Refusal, detail: str = "") -> None:
-        self._commands.append(Refuse(ticket, refusal, detail))
+    def _refuse(self, ticket: Ticket, refusal: Refusal, detail: str = "", retry_after_s: float = 0.0) -> None:
+        self._commands.append(Refuse(ticket, refusal, detail, retry_after_s))
 
-    def _refuse_all(self, model: ModelId, refusal: Refusal, detail: str = "") -> None:
-        for ticket in self._waiting.pop(model, {}):
-            self._refuse(ticket, refusal, detail)
+    def _refuse_all(self, model: ModelId, refusal: Refusal, detail: str = "", retry_after_s: float = 0.0) -> None:
+        for ticket in list(self._queue.tickets(model)):
+            self._withdraw(ticket)
+            self._refuse(ticket, refusal, detail, retry_after_s)
+
+
+def _or_none(seconds: float) -> float | None:
+    return None if seconds == _NEVER else seconds

@@ -22,7 +22,19 @@ class Terms:
     ttl_s: float = 0.0
     """Idle seconds after which it is unloaded; 0: never."""
     priority: int = 0
-    """Its tickets are served before those of lower priority, until those have waited for `patience_s`."""
+    """Its tickets are served before those of lower priority, until those have waited for their patience."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fairness:
+    """How those who wait are treated, as configured."""
+
+    patience_s: float = 60.0
+    """Seconds an older ticket may be overtaken by a ready model's newcomers; `inf`: always, 0: never."""
+    min_residency_s: float = 0.0
+    """Seconds a model stays, once it is ready, before it may be evicted."""
+    max_queued: float = 1000
+    """Tickets that may wait at once, of all models; `inf`: any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,8 @@ class Arrived:
 
     ticket: Ticket
     model: ModelId
+    insists: bool = False
+    """Somebody has asked for the model to be loaded: it is tried although it has just failed to start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +96,7 @@ class Reconfigured:
 
     terms: Mapping[ModelId, Terms]
     planner: SwapPlanner
-    patience_s: float
+    fairness: Fairness
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,14 +32,16 @@ LIVE = frozenset({Phase.STARTING, Phase.READY})
 class Instance:
     """One run of one model's server. Only the scheduler changes it."""
 
-    __slots__ = ("generation", "idle_since", "launch", "leases", "model", "phase", "retiring", "since")
+    __slots__ = ("generation", "idle_since", "launch", "leases", "model", "phase", "retiring", "since", "swap_since")
 
-    def __init__(self, model: ModelId, generation: int, launch: Hashable, now: float) -> None:
+    def __init__(self, model: ModelId, generation: int, launch: Hashable, now: float, swap_since: float) -> None:
         # the same for its whole life
         self.model = model
         self.generation = generation
         """Counts all starts of all models; late news of an older generation is ignored."""
         self.launch = launch
+        self.swap_since = swap_since
+        """When the first of its victims was told to stop; without victims, when it was started."""
 
         # as things are
         self.phase = Phase.STARTING
@@ -76,24 +78,44 @@ class ModelView:
     idle_since: float = 0.0
     failure: str = ""
     """Why the last start failed; empty once it is tried again."""
+    retry_at: float = 0.0
+    """Monotonic time until which requests for a model that has failed to start are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """A model that must be gone before another can start."""
+
+    model: ModelId
+    phase: Phase
+    leases: int
+    """Requests it still serves."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedView:
-    """One waiting request."""
+    """One waiting request, and why it waits."""
 
     ticket: Ticket
     model: ModelId
     since: float
     """Monotonic time of its arrival."""
+    position: int
+    """In the whole queue, counted from 1."""
+    wait_s: float | None
+    """Estimate of how long it will still wait; None: too little is known."""
+    held_by: tuple[Obstacle, ...] = ()
+    """Who has to go for it."""
+    overdue: bool = False
+    """It has waited for the patience: newcomers to those who hold it wait behind it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulerView:
-    """An immutable picture of the whole scheduler."""
+    """An immutable picture of all models."""
 
     models: Mapping[ModelId, ModelView]
     """Every model of the configuration, and those on their way out of it."""
-    queue: tuple[QueuedView, ...]
-    """In the order in which models will be loaded for them."""
+    waiting: int
+    """Tickets in the queue."""
     shutting_down: bool

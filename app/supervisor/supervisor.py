@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 import anyio
 
 from app.config.catalog import Catalog, ModelSpec
-from app.errors import HostlerError, NotFound, ShuttingDown, StartFailed, Unloaded
+from app.errors import BackingOff, HostlerError, NotFound, QueueFull, ShuttingDown, StartFailed, Unloaded
 from app.launchers.protocol import Launcher, LaunchError, LogSink
 from app.scheduler.commands import Announce, Command, Grant, Refusal, Refuse, Start, Stop
 from app.scheduler.core import Scheduler
@@ -32,6 +32,7 @@ from app.scheduler.events import (
     Ending,
     Event,
     Exited,
+    Fairness,
     Left,
     Ready,
     Reconfigured,
@@ -41,7 +42,8 @@ from app.scheduler.events import (
     Ticket,
     Unload,
 )
-from app.scheduler.instances import SchedulerView
+from app.scheduler.history import History
+from app.scheduler.instances import QueuedView, SchedulerView
 from app.supervisor.instance import Running, live
 
 if TYPE_CHECKING:
@@ -52,6 +54,12 @@ if TYPE_CHECKING:
     from planners.protocol import ModelId
 
 logger = logging.getLogger(__name__)
+
+LINES_IN_ERROR = 5
+"""Lines of a model's log that its failure to start is told with."""
+
+CHARACTERS_IN_ERROR = 1000
+"""The most these may be."""
 
 
 class ModelLogs(Protocol):
@@ -73,12 +81,14 @@ class Supervisor:
         launcher: Launcher,
         logs: ModelLogs,
         *,
+        history: History | None = None,
         on_announce: Callable[[Announce], None] | None = None,
         on_fatal: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepares; nothing is started before `run`.
 
+        history: what an earlier run has learned of the models' times.
         on_announce: told of every change of a model's phase, on the thread of the loop; must not post.
         on_fatal: called when the supervisor cannot go on; the program should end.
         """
@@ -91,7 +101,8 @@ class Supervisor:
 
         # as configured; replaced by reconfigure
         self._specs = {model: entry.spec for model, entry in catalog.models.items()}
-        self._scheduler = Scheduler(_terms(catalog), catalog.planner, catalog.patience_s)
+        self._max_queued = catalog.max_queued
+        self._scheduler = Scheduler(_terms(catalog), catalog.planner, _fairness(catalog), history)
 
         # as things are
         self._leases: dict[Ticket, Lease] = {}
@@ -121,12 +132,13 @@ class Supervisor:
             self._group = None
             self._disarm()
 
-    def lease(self, model: ModelId) -> Lease:
+    def lease(self, model: ModelId, *, insists: bool = False) -> Lease:
         """Returns a context manager: entering waits for *model* and yields it, `Running`; leaving gives it back.
 
-        Entering raises StartFailed, Unloaded, ShuttingDown or NotFound when the model will not come.
+        insists: whether to try it although it has failed to start a moment ago.
+        Entering raises StartFailed, BackingOff, QueueFull, Unloaded, ShuttingDown or NotFound when the model will not come.
         """
-        return Lease(self, model)
+        return Lease(self, model, insists=insists)
 
     def running(self, model: ModelId) -> Running | None:
         """Returns *model*'s upstream if it is ready, without any claim to it: it may be stopped at any moment."""
@@ -136,6 +148,26 @@ class Supervisor:
     def view(self) -> SchedulerView:
         """Returns an immutable picture of all models and of the queue."""
         return self._scheduler.view()
+
+    def queue(self) -> list[QueuedView]:
+        """Returns everybody who waits, in the order in which models will be loaded for them. Not for the path of requests."""
+        return self._scheduler.queue(self._clock())
+
+    def place(self, ticket: Ticket) -> QueuedView | None:
+        """Returns how one ticket stands; None when it does not wait."""
+        return self._scheduler.place(ticket, self._clock())
+
+    def wait_s(self, model: ModelId) -> float | None:
+        """Returns an estimate of how long a request for *model* that came now would wait; None: too little is known.
+
+        Raises KeyError if *model* is not in the configuration.
+        """
+        return self._scheduler.wait_s(model, self._clock())
+
+    @property
+    def history(self) -> History:
+        """What has been learned of the models' times; to be read only."""
+        return self._scheduler.history
 
     async def unload(self, models: Collection[ModelId] | None) -> None:
         """Stops *models* (None: all) whoever uses or awaits them, and returns when they are gone.
@@ -150,7 +182,8 @@ class Supervisor:
     def reconfigure(self, catalog: Catalog) -> None:
         """Takes over a new configuration. Models whose spec is the same keep serving."""
         self._specs = {model: entry.spec for model, entry in catalog.models.items()}
-        self.post(Reconfigured(_terms(catalog), catalog.planner, catalog.patience_s))
+        self._max_queued = catalog.max_queued
+        self.post(Reconfigured(_terms(catalog), catalog.planner, _fairness(catalog)))
 
     async def shut_down(self, limit_s: float) -> None:
         """Refuses what waits and what comes, stops everything, and returns when all is gone.
@@ -193,13 +226,15 @@ class Supervisor:
 
     def _perform(self, command: Command) -> None:
         match command:
-            case Grant(ticket, model):
+            case Grant(ticket, model, _, swap_s):
                 running = self._instances[model].running
                 assert running is not None, "only a ready instance is granted"
-                self._leases.pop(ticket)._answer(running)  # noqa: SLF001 - a lease is the supervisor's other half
-            case Refuse(ticket, refusal, detail):
                 lease = self._leases.pop(ticket)
-                lease._answer(_error_of(refusal, lease.model, detail))  # noqa: SLF001
+                lease.swap_s = swap_s
+                lease._answer(running)  # noqa: SLF001 - a lease is the supervisor's other half
+            case Refuse(ticket, refusal, detail, retry_after_s):
+                lease = self._leases.pop(ticket)
+                lease._answer(self._error_of(refusal, lease.model, detail, retry_after_s or None))  # noqa: SLF001
             case Start(model, generation):
                 assert self._group is not None, "the supervisor is not running"
                 task = self._instances[model] = _InstanceTask(generation)
@@ -251,6 +286,38 @@ class Supervisor:
         told = f"; the last lines of its log:\n{tail}" if tail else "; it printed nothing"
         logger.error("%s %s%s", reason, when, told, extra={"model": model})
 
+    def _error_of(self, refusal: Refusal, model: ModelId, detail: str, retry_after_s: float | None) -> HostlerError:
+        """Returns what the request is told. Source of the words: compatibility specification 3.4."""
+        match refusal:
+            case Refusal.UNKNOWN | Refusal.REMOVED:
+                return NotFound(f"{refusal.value}: {model}")
+            case Refusal.UNLOADED:
+                return Unloaded(f"unspecific error: group: model unloaded: {model}")
+            case Refusal.START_FAILED:
+                told = f"unspecific error: {detail} (model {model}; its log is at /logs/stream/{model})"
+                return StartFailed(told + self._last_lines(model)).retry_after(retry_after_s)
+            case Refusal.BACKING_OFF:
+                assert retry_after_s is not None
+                told = (
+                    f"model {model} failed to start: {detail}. It is tried again in {math.ceil(retry_after_s)} s, or at once "
+                    f"by POST /api/models/load/{model}; its log is at /logs/stream/{model}"
+                )
+                return BackingOff(told + self._last_lines(model)).retry_after(retry_after_s)
+            case Refusal.QUEUE_FULL:
+                told = (
+                    f"{self._max_queued} requests are waiting already, the most that may (maxQueued); try again later"
+                )
+                return QueueFull(told).retry_after(retry_after_s or 1.0)
+            case Refusal.SHUTTING_DOWN:
+                return ShuttingDown("unspecific error: group is shutting down")
+            case _:
+                assert_never(refusal)
+
+    def _last_lines(self, model: ModelId) -> str:
+        """Returns what *model* printed last, for the operator who reads the error."""
+        tail = self._logs.tail(model, LINES_IN_ERROR)[-CHARACTERS_IN_ERROR:]
+        return f". The last lines of its log:\n{tail}" if tail else ""
+
     # Time
 
     def _arm(self) -> None:
@@ -290,12 +357,16 @@ class Lease:
     A class and not a generator, for it is on the path of every request.
     """
 
-    __slots__ = ("_future", "_result", "_supervisor", "model", "ticket")
+    __slots__ = ("_future", "_insists", "_result", "_supervisor", "model", "swap_s", "ticket")
 
-    def __init__(self, supervisor: Supervisor, model: ModelId) -> None:
+    def __init__(self, supervisor: Supervisor, model: ModelId, *, insists: bool = False) -> None:
         self._supervisor = supervisor
+        self._insists = insists
         self.model = model
         self.ticket = Ticket(0)
+        """Its place in the queue, once it is being entered."""
+        self.swap_s = 0.0
+        """How much of the wait was for victims to stop and for the model to load; true once it is granted."""
         self._future: asyncio.Future[None] | None = None
         self._result: Running | HostlerError | None = None
 
@@ -308,7 +379,7 @@ class Lease:
         supervisor = self._supervisor
         self.ticket = ticket = supervisor._next_ticket()  # noqa: SLF001 - a lease is the supervisor's other half
         supervisor._leases[ticket] = self  # noqa: SLF001
-        supervisor.post(Arrived(ticket, self.model))
+        supervisor.post(Arrived(ticket, self.model, self._insists))
         try:
             if self._result is None:
                 self._future = asyncio.get_running_loop().create_future()
@@ -350,16 +421,5 @@ def _terms(catalog: Catalog) -> Mapping[ModelId, Terms]:
     return {model: Terms(entry.spec, entry.ttl_s, entry.priority) for model, entry in catalog.models.items()}
 
 
-def _error_of(refusal: Refusal, model: ModelId, detail: str) -> HostlerError:
-    """Returns what the request is told. Source of the words: compatibility specification 3.4."""
-    match refusal:
-        case Refusal.UNKNOWN | Refusal.REMOVED:
-            return NotFound(f"{refusal.value}: {model}")
-        case Refusal.UNLOADED:
-            return Unloaded(f"unspecific error: group: model unloaded: {model}")
-        case Refusal.START_FAILED:
-            return StartFailed(f"unspecific error: {detail} (model {model}; its log is at /logs/stream/{model})")
-        case Refusal.SHUTTING_DOWN:
-            return ShuttingDown("unspecific error: group is shutting down")
-        case _:
-            assert_never(refusal)
+def _fairness(catalog: Catalog) -> Fairness:
+    return Fairness(catalog.patience_s, catalog.min_residency_s, catalog.max_queued)

@@ -49,7 +49,7 @@ def catalog(
 
 def view(**phases: Phase) -> SchedulerView:
     """Returns a picture in which the named models are in these phases."""
-    return SchedulerView({ModelId(name): ModelView(phase) for name, phase in phases.items()}, (), shutting_down=False)
+    return SchedulerView({ModelId(name): ModelView(phase) for name, phase in phases.items()}, 0, shutting_down=False)
 
 
 def routing(current: Callable[[], Catalog], profile: Profile | None = None, **phases: Phase) -> Routing:

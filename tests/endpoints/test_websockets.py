@@ -329,7 +329,7 @@ async def test_swap_waits_for_an_open_websocket() -> None:
         client = await host.open("/upstream/a/echo")
         async with anyio.create_task_group() as group:
             group.start_soon(ask_b)
-            await until(lambda: bool(host.supervisor.view().queue))
+            await until(lambda: host.supervisor.view().waiting > 0)
             await client.send("still here")
 
             assert await client.recv() == "still here"
@@ -355,9 +355,9 @@ async def test_client_that_leaves_while_the_model_loads_leaves_the_queue() -> No
         async with anyio.create_task_group() as group:
             group.start_soon(host.open("/upstream/a/echo").connect)
             await launcher.model("a").started.wait()
-            assert len(host.supervisor.view().queue) == 1
+            assert host.supervisor.view().waiting == 1
             group.cancel_scope.cancel()
-        await until(lambda: not host.supervisor.view().queue)
+        await until(lambda: not host.supervisor.view().waiting)
 
         assert host.admitted.counts() == {}
         launcher.model("a").may_start.set()

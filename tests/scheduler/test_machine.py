@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from app.scheduler.events import Ending, Event, Exited, Left, Ready, Reconfigured, ShutDown, Terms, Unload
+from app.scheduler.events import Ending, Event, Exited, Fairness, Left, Ready, Reconfigured, ShutDown, Terms, Unload
 from app.scheduler.instances import Phase
 from planners.groups import Group, GroupPlanner
 from planners.protocol import ModelId, SwapPlanner
@@ -53,7 +53,7 @@ def configuration(models: Sequence[ModelId], number: int) -> Reconfigured:
     """Returns one of all the configurations of some of these models: 0 is the simplest."""
     chance = random.Random(number)
     if not number:
-        return Reconfigured(dict.fromkeys(models, Terms()), GroupPlanner([], models), 60.0)
+        return Reconfigured(dict.fromkeys(models, Terms()), GroupPlanner([], models), Fairness())
     terms = {
         model: Terms(
             launch=int(chance.random() < 0.3),
@@ -73,7 +73,12 @@ def configuration(models: Sequence[ModelId], number: int) -> Reconfigured:
     planner: SwapPlanner = GroupPlanner(groups, terms)
     if chance.random() < 0.3:
         planner = Pairs(one + other for one in models for other in models if chance.random() < 0.4)
-    return Reconfigured(terms, planner, chance.choice([0.0, 0.0, 3.0, 60.0, INF]))
+    fairness = Fairness(
+        patience_s=chance.choice([0.0, 0.0, 3.0, 60.0, INF]),
+        min_residency_s=chance.choice([0.0, 0.0, 0.0, 4.0, 30.0]),
+        max_queued=chance.choice([INF, INF, 2, 5]),
+    )
+    return Reconfigured(terms, planner, fairness)
 
 
 class SchedulerMachine(RuleBasedStateMachine):
@@ -85,7 +90,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.models = models
         self.number = number
         self.mortal = mortal
-        self.world = World(first.terms, first.planner, first.patience_s)
+        self.world = World(first.terms, first.planner, first.fairness)
         self.old: list[tuple[ModelId, int]] = []
         """Instances that have ended."""
         if warm:  # as many side by side as will be, all idle
@@ -102,6 +107,10 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 20))
     def arrive(self, number: int) -> None:
         self.world.arrive(self.models[number % len(self.models)] if number < 20 else GHOST)
+
+    @rule(number=st.integers(0, 5))
+    def insist(self, number: int) -> None:
+        self.world.arrive(self.models[number % len(self.models)], insists=True)
 
     @rule(numbers=st.lists(st.integers(0, 5), min_size=2, max_size=6))
     def arrive_together(self, numbers: list[int]) -> None:
@@ -213,7 +222,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         try:
             if not world.shutting_down:
                 chance = random.Random(self.number)
-                if world.patience_s < INF:
+                if world.fairness.patience_s < INF:
                     world.besiege(chance)
                 world.settle(chance)
             world.shut_down()

@@ -233,6 +233,7 @@ def test_failed_start_is_remembered_until_it_is_tried_again(play: type[Playbook]
     book >> Exited("a", 1, "exited with code 3") << Refuse(1, Refusal.START_FAILED, "exited with code 3")
     assert book.model("a").failure == "exited with code 3"
 
+    book.wait(1)
     book >> Arrived(2, "a") << Start("a", 2)
     book >> Ready("a", 2) << Grant(2, "a", 2)
     book >> Exited("a", 2, "ended by SIGKILL")
@@ -274,6 +275,7 @@ def test_late_readiness_of_an_old_generation_is_ignored(play: type[Playbook]) ->
     book = play("a")
     book >> Arrived(1, "a") << Start("a", 1)
     book >> Exited("a", 1) << Refuse(1, Refusal.START_FAILED, "exited with code 0")
+    book.wait(1)
     book >> Arrived(2, "a") << Start("a", 2)
     book >> Ready("a", 1)
     book >> Ready("a", 2) << Grant(2, "a", 2)
@@ -283,6 +285,7 @@ def test_late_end_of_an_old_generation_is_ignored(play: type[Playbook]) -> None:
     book = play("a")
     book >> Arrived(1, "a") << Start("a", 1)
     book >> Exited("a", 1) << Refuse(1, Refusal.START_FAILED, "exited with code 0")
+    book.wait(1)
     book >> Arrived(2, "a") << Start("a", 2)
     book >> Exited("a", 1)
     book >> Ready("a", 2) << Grant(2, "a", 2)
@@ -306,6 +309,7 @@ def test_model_that_fails_while_starting_is_not_started_anew_before_the_old_one_
     book = play("a")
     book >> Arrived(1, "a") << Start("a", 1)
     book >> Ending("a", 1, "not ready in 120 s") << Refuse(1, Refusal.START_FAILED, "not ready in 120 s")
+    book.wait(1)
     book >> Arrived(2, "a")
     book >> Exited("a", 1, "not ready in 120 s") << Start("a", 2)
 
@@ -344,6 +348,7 @@ def test_late_failure_of_an_old_generation_is_ignored(play: type[Playbook]) -> N
     book = play("a")
     book >> Arrived(1, "a") << Start("a", 1)
     book >> Exited("a", 1) << Refuse(1, Refusal.START_FAILED, "exited with code 0")
+    book.wait(1)
     book >> Arrived(2, "a") << Start("a", 2)
     book >> Ending("a", 1, "ended by SIGSEGV")
     book >> Ready("a", 2) << Grant(2, "a", 2)

@@ -25,7 +25,7 @@ def test_view_of_a_scheduler_to_which_nothing_has_happened(play: type[Playbook])
     view = play("ab").view()
 
     assert view.models == {"a": ModelView(Phase.STOPPED), "b": ModelView(Phase.STOPPED)}
-    assert view.queue == ()
+    assert view.waiting == 0
     assert not view.shutting_down
 
 
@@ -58,7 +58,7 @@ def test_queue_is_in_the_order_of_service(play: type[Playbook]) -> None:
     book >> Arrived(3, "c")
     book >> Arrived(4, "b")
 
-    queue = [(queued.ticket, queued.model) for queued in book.view().queue]
+    queue = [(queued.ticket, queued.model) for queued in book.queue()]
 
     assert queue == [(3, "c"), (1, "a"), (2, "b"), (4, "b")]
 
@@ -69,7 +69,7 @@ def test_queue_tells_since_when(play: type[Playbook]) -> None:
     arrived = Arrived(1, "a")
     book >> arrived << Start("a", 1)
 
-    assert book.view().queue == (QueuedView(arrived.ticket, arrived.model, since=1007.0),)
+    assert book.queue() == [QueuedView(arrived.ticket, arrived.model, since=1007.0, position=1, wait_s=None)]
 
 
 def test_view_is_kept_until_the_next_event(play: type[Playbook]) -> None:
@@ -89,7 +89,7 @@ def test_view_does_not_change_behind_its_readers_back(play: type[Playbook]) -> N
     book >> Arrived(1, "a") << Start("a", 1)
 
     assert before.models["a"] == ModelView(Phase.STOPPED)  # type: ignore[index]  # a plain name
-    assert before.queue == ()
+    assert before.waiting == 0
 
 
 def test_every_change_of_phase_is_announced_with_its_reason(play: type[Playbook]) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
+
+import pytest
 
 from app.scheduler.commands import Announce, Command, Grant, Refusal, Refuse, Start, Stop, StopCause
 from app.scheduler.core import Scheduler
@@ -18,6 +20,7 @@ from app.scheduler.events import (
     Ending,
     Event,
     Exited,
+    Fairness,
     Left,
     Ready,
     Reconfigured,
@@ -27,7 +30,7 @@ from app.scheduler.events import (
     Ticket,
     Unload,
 )
-from app.scheduler.instances import ModelView, Phase, QueuedView
+from app.scheduler.instances import ModelView, Phase
 from planners.protocol import ModelId, SwapPlanner
 
 
@@ -42,23 +45,34 @@ class Run:
     phase: Phase = Phase.STARTING
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The shadow of a start that failed."""
+
+    times: int
+    launch: object
+    retry_at: float
+
+
 class World:
     """Everything outside the scheduler."""
 
-    def __init__(self, terms: Mapping[ModelId, Terms], planner: SwapPlanner, patience_s: float) -> None:
+    def __init__(self, terms: Mapping[ModelId, Terms], planner: SwapPlanner, fairness: Fairness) -> None:
         # the configuration
         self.terms = terms
         self.planner = planner
-        self.patience_s = patience_s
+        self.fairness = fairness
         self._asked: dict[tuple[ModelId, frozenset[ModelId]], frozenset[ModelId]] = {}
 
         # as things are
         self.now = 1000.0
-        self.scheduler = Scheduler(terms, planner, patience_s)
+        self.scheduler = Scheduler(terms, planner, fairness)
         self.runs: dict[ModelId, Run] = {}
         self.waiting: dict[Ticket, tuple[ModelId, float]] = {}
+        self.insisted: dict[Ticket, bool] = {}
         self.leases: dict[Ticket, tuple[ModelId, int]] = {}
         self.shutting_down = False
+        self.failures: dict[ModelId, Failed] = {}
         self.failed: ModelId | None = None
         """Whose start the event in hand has failed."""
 
@@ -74,10 +88,10 @@ class World:
 
     # What the world does
 
-    def arrive(self, model: ModelId) -> Ticket:
+    def arrive(self, model: ModelId, *, insists: bool = False) -> Ticket:
         self._tickets += 1
         ticket = Ticket(self._tickets)
-        self.post(Arrived(ticket, model))
+        self.post(Arrived(ticket, model, insists))
         return ticket
 
     def tick(self, seconds: float) -> None:
@@ -111,8 +125,9 @@ class World:
     def _take_in(self, event: Event) -> None:
         self.failed = None
         match event:
-            case Arrived(ticket, model):
+            case Arrived(ticket, model, _):
                 self.waiting[ticket] = model, self.now
+                self.insisted[ticket] = event.insists
             case Left(ticket):
                 self.waiting.pop(ticket, None)
                 if ticket in self.leases:
@@ -122,24 +137,38 @@ class World:
             case Ready(model, generation):
                 if self._is(model, generation) and self.runs[model].phase is Phase.STARTING:
                     run = self.runs[model]
+                    self.failures.pop(model, None)
                     run.phase, run.since, run.idle_since = Phase.READY, self.now, self.now
             case Ending(model, generation, _):
                 if self._is(model, generation) and (run := self.runs[model]).phase is not Phase.STOPPING:
-                    self.failed = model if run.phase is Phase.STARTING else None
+                    if run.phase is Phase.STARTING:
+                        self._fail(model, run)
                     run.phase, run.since = Phase.STOPPING, self.now
             case Exited(model, generation, _):
                 if self._is(model, generation):
-                    self.failed = model if self.runs[model].phase is Phase.STARTING else None
+                    if self.runs[model].phase is Phase.STARTING:
+                        self._fail(model, self.runs[model])
                     del self.runs[model]
-            case Reconfigured(terms, planner, patience_s):
-                self.terms, self.planner, self.patience_s = terms, planner, patience_s
+            case Reconfigured(terms, planner, fairness):
+                for model in list(self.failures):
+                    if model not in terms or terms[model].launch != self.failures[model].launch:
+                        del self.failures[model]
+                self.terms, self.planner, self.fairness = terms, planner, fairness
                 self._asked = {}
             case ShutDown():
                 self.shutting_down = True
-            case Unload() | Tick():
+            case Unload(models):
+                for model in list(self.failures if models is None else models):
+                    self.failures.pop(model, None)
+            case Tick():
                 pass
             case _:
                 assert_never(event)
+
+    def _fail(self, model: ModelId, run: Run) -> None:
+        self.failed = model
+        times = self.failures[model].times + 1 if model in self.failures else 1
+        self.failures[model] = Failed(times, run.launch, self.now + min(1.0 * 2 ** (times - 1), 60.0))
 
     def _is(self, model: ModelId, generation: int) -> bool:
         return model in self.runs and self.runs[model].generation == generation
@@ -168,14 +197,14 @@ class World:
         heads: dict[ModelId, tuple[Ticket, float]] = {}
         for ticket, (model, since) in self.waiting.items():
             heads.setdefault(model, (ticket, since))
-        impatient = [model for model, (_, since) in heads.items() if self.now >= since + self.patience_s]
+        impatient = [model for model, (_, since) in heads.items() if self.now >= since + self.fairness.patience_s]
         others = [model for model in heads if model not in impatient]
         return impatient + sorted(others, key=lambda model: -self.terms[model].priority)
 
     def holders(self, ticket: Ticket, model: ModelId, since: float) -> Iterator[Ticket]:
         """Yields the older tickets that were out of patience when *ticket* came, and need its model gone."""
         for older, (rival, its) in self.waiting.items():
-            if older < ticket and rival != model and since >= its + self.patience_s:  # noqa: SIM102 - cheap before dear
+            if older < ticket and rival != model and since >= its + self.fairness.patience_s:  # noqa: SIM102 - cheap before dear
                 if not self.is_live(rival) and model in self.victims(rival):
                     yield older
 
@@ -183,8 +212,9 @@ class World:
 
     def _obey(self, command: Command, event: Event) -> None:
         match command:
-            case Grant(ticket, model, generation):
+            case Grant(ticket, model, generation, swap_s):
                 its, since = self.waiting[ticket]
+                assert 0 <= swap_s <= self.now - since
                 assert its == model
                 assert self._is(model, generation), "granted to an instance that is not there"
                 assert self.runs[model].phase is Phase.READY
@@ -194,9 +224,9 @@ class World:
                 assert not list(self.holders(ticket, model, since)), "overtakes one that had waited for too long"
                 self._answer(ticket)
                 self.leases[ticket] = model, generation
-            case Refuse(ticket, refusal, detail):
+            case Refuse(ticket, refusal, detail, retry_after_s):
                 its, _ = self.waiting[ticket]
-                self._check_refusal(its, refusal, detail, event)
+                self._check_refusal(its, refusal, detail, retry_after_s, event)
                 self._answer(ticket)
             case Start(model, generation):
                 self._check_start(model, generation)
@@ -220,7 +250,7 @@ class World:
         assert ticket not in self.answered
         self.answered.add(ticket)
 
-    def _check_refusal(self, model: ModelId, refusal: Refusal, detail: str, event: Event) -> None:
+    def _check_refusal(self, model: ModelId, refusal: Refusal, detail: str, retry_after_s: float, event: Event) -> None:
         match refusal:
             case Refusal.UNKNOWN:
                 assert isinstance(event, Arrived)
@@ -235,6 +265,16 @@ class World:
                 assert isinstance(event, Ending | Exited)
                 assert model == event.model
                 assert detail == event.reason
+                assert retry_after_s == pytest.approx(self.failures[model].retry_at - self.now)
+            case Refusal.BACKING_OFF:
+                assert isinstance(event, Arrived)
+                assert not event.insists
+                assert not self.is_live(model)
+                assert 0 < retry_after_s == pytest.approx(self.failures[model].retry_at - self.now)
+            case Refusal.QUEUE_FULL:
+                assert isinstance(event, Arrived)
+                assert len(self.waiting) > self.fairness.max_queued
+                assert retry_after_s >= 0
             case Refusal.SHUTTING_DOWN:
                 assert self.shutting_down
             case _:
@@ -247,6 +287,8 @@ class World:
         assert not self.victims(model), "started though others have to go first"
         order = self.order()
         assert model in order, "started for nobody"
+        if model in self.failures and self.now < self.failures[model].retry_at:
+            assert any(self.insisted[ticket] for ticket, (its, _) in self.waiting.items() if its == model)
         for earlier in order[: order.index(model)]:
             if not self.is_live(earlier):
                 spared = model not in self.victims(earlier, beside=frozenset({model}))
@@ -257,6 +299,7 @@ class World:
         match cause:
             case StopCause.EVICTED:
                 assert run.phase is Phase.READY, "evicted while loading"
+                assert self.now >= run.since + self.fairness.min_residency_s, "evicted too early"
                 assert any(self._may_evict(other, model) for other in self.order()), "evicted for nobody"
             case StopCause.IDLE:
                 assert run.phase is Phase.READY
@@ -280,7 +323,12 @@ class World:
         earlier = order[: order.index(target)]
         return not self._is_draining(target) and all(
             self.runs[other].phase is Phase.STOPPING
-            or (self.runs[other].phase is Phase.READY and not self.busy(other) and other not in earlier)
+            or (
+                self.runs[other].phase is Phase.READY
+                and not self.busy(other)
+                and other not in earlier
+                and self.now >= self.runs[other].since + self.fairness.min_residency_s
+            )
             for other in self.victims(target)
         )
 
@@ -333,12 +381,23 @@ class World:
     def _check_view(self, order: list[ModelId]) -> None:
         view = self.scheduler.view()
         assert view.shutting_down == self.shutting_down
-        assert view.queue == tuple(
-            QueuedView(ticket, model, since)
+        assert view.waiting == len(self.waiting)
+        places = [
+            (ticket, model, since)
             for wanted in order
             for ticket, (model, since) in self.waiting.items()
             if model == wanted
-        )
+        ]
+        queue = self.scheduler.queue(self.now)
+        assert places == [(queued.ticket, queued.model, queued.since) for queued in queue]
+        for position, queued in enumerate(queue, 1):
+            assert queued.position == position
+            assert queued.wait_s is None or queued.wait_s >= 0
+            assert queued.overdue == (self.now >= queued.since + self.fairness.patience_s)
+            if not self.is_live(queued.model):
+                assert {each.model for each in queued.held_by} == self.victims(queued.model)
+        if queue:
+            assert self.scheduler.place(queue[-1].ticket, self.now) == queue[-1]
         assert view.models.keys() == self.terms.keys() | self.runs.keys()
         for model, shown in view.models.items():
             waiting = sum(wanted == model for wanted, _ in self.waiting.values())
@@ -346,9 +405,12 @@ class World:
             if model in self.runs:
                 run = self.runs[model]
                 leases = list(self.leases.values()).count((model, run.generation))
-                assert shown == ModelView(run.phase, run.generation, leases, waiting, run.since, run.idle_since)
+                expected = ModelView(run.phase, run.generation, leases, waiting, run.since, run.idle_since)
             else:
-                assert shown == ModelView(Phase.STOPPED, waiting=waiting, failure=shown.failure)
+                expected = ModelView(Phase.STOPPED, waiting=waiting)
+            retry_at = self.failures[model].retry_at if model in self.failures else 0.0
+            assert bool(shown.failure) == (model in self.failures)
+            assert shown == replace(expected, failure=shown.failure, retry_at=retry_at)
 
     # How it ends
 
@@ -382,9 +444,10 @@ class World:
         Those who wait now are served all the same.
         """
         old = set(self.waiting)
-        pace = max(self.patience_s, 1.0) / 4
+        pace = max(self.fairness.patience_s, self.fairness.min_residency_s, 1.0) / 4
         leaving: list[Ticket] = []
-        for _ in range(12 * (len(self.terms) + 2) + 6 * len(old)):
+        turn = 12 if self.fairness.min_residency_s else 6
+        for _ in range(2 * turn * (len(self.terms) + 2) + turn * len(old)):
             if not old & self.waiting.keys():
                 return
             for model in list(self.terms):

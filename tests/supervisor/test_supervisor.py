@@ -12,7 +12,7 @@ import pytest
 from anyio.abc import TaskGroup
 
 from app.config.catalog import Catalog
-from app.errors import HostlerError, NotFound, ShuttingDown, StartFailed, Unloaded
+from app.errors import BackingOff, HostlerError, NotFound, ShuttingDown, StartFailed, Unloaded
 from app.scheduler.commands import Announce
 from app.scheduler.events import Event, Tick
 from app.scheduler.instances import Phase
@@ -177,7 +177,7 @@ async def test_crash_while_starting_fails_every_waiter_and_tells_the_operator_it
         assert "exited prematurely" in on.supervisor.view().models[A].failure
 
 
-async def test_next_request_after_a_failed_start_tries_again() -> None:
+async def test_failed_start_is_tried_again_only_when_somebody_insists() -> None:
     launcher = FakeLauncher()
     launcher.model("a").launch_error = "no such command"
     async with stage(catalog(model("a")), launcher=launcher) as on:
@@ -185,8 +185,13 @@ async def test_next_request_after_a_failed_start_tries_again() -> None:
             async with on.supervisor.lease(A):
                 pass
         launcher.model("a")
-        async with on.supervisor.lease(A) as running:
+        with pytest.raises(BackingOff, match=r"no such command\. It is tried again in 1 s") as refused:
+            async with on.supervisor.lease(A):
+                pass
+        async with on.supervisor.lease(A, insists=True) as running:
             assert running.generation == 2
+
+    assert refused.value.retry_after_s == 1
 
 
 async def test_dying_upstream_gets_no_more_requests_while_it_is_cleared_away() -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from app.launchers.protocol import ExitStatus, Launcher, LaunchSpec, LogSink, Upstream
 from app.scheduler.core import Scheduler
-from app.scheduler.events import Reconfigured
+from app.scheduler.events import Fairness, Reconfigured
 from planners.protocol import ModelId, Plan, SwapPlanner
 
 
@@ -48,7 +48,7 @@ planner: SwapPlanner = Alone()
 launcher: Launcher = Datacentre()
 upstream: Upstream = Mainframe()
 scheduler = Scheduler({}, Alone())
-reload = Reconfigured({}, Alone(), 60.0)
+reload = Reconfigured({}, Alone(), Fairness())
 
 
 class Forgetful:
