@@ -6,7 +6,7 @@ Each field has one writer, named beside it. Times are seconds of the monotonic c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 KEY = "hostler.exchange"
 """Where an exchange lives in an ASGI scope."""
+
+
+class Claim(Protocol):
+    """A request's place in the queue, and later its hold on a model: a supervisor's lease."""
+
+    @property
+    def ticket(self) -> int:
+        """By which the queue knows it; 0 before it has got there."""
 
 
 @dataclass(slots=True)
@@ -43,7 +51,9 @@ class Exchange:
     selector: str = ""
     """The selector that has chosen the model; empty: none has."""
 
-    # written by lease
+    # written by who takes the lease
+    claim: Claim | None = None
+    """None: no model of ours has been asked for yet."""
     granted_at: float = 0.0
 
     # written by the forwarder

@@ -41,7 +41,8 @@ class Inference:
                 await self._peers.forward(exchange, model, scope, send)
             return
         # Outside the lease, so that a client that hangs up while it is queued leaves the queue.
-        async with cancel_on_disconnect(receive, scope), self._supervisor.lease(model.id) as running:
+        exchange.claim = lease = self._supervisor.lease(model.id)
+        async with cancel_on_disconnect(receive, scope), lease as running:
             exchange.granted_at = self._clock()
             await forward(exchange, scope, send, running.transport)
 

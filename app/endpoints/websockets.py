@@ -27,7 +27,7 @@ from app.proxy.headers import peer_headers, request_headers
 from app.proxy.peers import Peers
 from app.proxy.transport import UpstreamTransport
 from app.proxy.websocket import Refused, accepted_headers, connect, handshake_headers, relay
-from app.supervisor.supervisor import Supervisor
+from app.supervisor.supervisor import Lease, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -63,16 +63,13 @@ class Tunnel:
             await self._limited(scope, receive, send)
 
     async def _hold(self, scope: Scope, receive: Receive, send: Send) -> None:
-        model = exchange_of(scope).model
+        exchange = exchange_of(scope)
+        model = exchange.model
         if isinstance(model, PeerModel):
             await self._serve(scope, receive, send, self._peers.transport(model.peer))
         else:
-            await self._serve(scope, receive, send, self._leased(model))
-
-    @asynccontextmanager
-    async def _leased(self, model: Model) -> AsyncIterator[UpstreamTransport]:
-        async with self._supervisor.lease(model.id) as running:
-            yield running.transport
+            exchange.claim = lease = self._supervisor.lease(model.id)
+            await self._serve(scope, receive, send, _leased(lease))
 
     async def _serve(
         self, scope: Scope, receive: Receive, send: Send, held: AbstractAsyncContextManager[UpstreamTransport]
@@ -103,6 +100,12 @@ class Tunnel:
                 }
             )
             await relay(scope, receive, send, upstream, transport)
+
+
+@asynccontextmanager
+async def _leased(lease: Lease) -> AsyncIterator[UpstreamTransport]:
+    async with lease as running:
+        yield running.transport
 
 
 @asynccontextmanager
