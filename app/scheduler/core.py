@@ -6,8 +6,9 @@ Two rules hold in this file:
    `now`), no asyncio, no I/O, no logging.
 2. Events only record facts. After each event one *level-triggered* pass (`_advance`) looks at what is true now and acts. No
    decision depends on which event came last, so there is one decision tree instead of one for each event. The pass is left
-   out only where the fact is none that a decision rests on: a ticket behind another one of its model comes or goes, a lease
-   that is not the last of its instance ends. (The property test runs a pass after each event and asserts that it does nothing.)
+   out only where the fact is none that another decision rests on: a ready model takes a newcomer, a ticket behind another one of
+   its model comes or goes, a lease that is not the last of its instance ends. (The property test runs a pass after each event
+   and asserts that it does nothing.)
 
 Theory of operation
 -------------------
@@ -22,13 +23,13 @@ The pass does four things, in this order:
   ticket overtakes one that had already waited for the patience when it arrived. (`inf`: always overtakes; 0: strict order
   of arrival.) The comparison is between two arrivals, not with the clock, so a slow load cannot turn a burst of requests
   for three models into three swaps for each of its rounds;
+- **expire**: an idle model whose time to live is over stops;
 - **start and evict**, model by model in order: a model starts when its planner has nothing left to evict; until then its
-  victims are stopped, as soon as all of them are idle and have stayed for `min_residency_s`. Stopping and starting meet here only: "stop B, then start A" is not a
-  protocol, it is what the pass does at `Left` (stop B) and again at `Exited` (start A). Therefore a swap whose clients
-  have all left before a victim was stopped does not happen;
-- **expire**: an idle model whose time to live is over stops.
+  victims are stopped, as soon as all of them are idle and have stayed for `min_residency_s`. Stopping and starting meet here
+  only: "stop B, then start A" is not a protocol, it is what the pass does at `Left` (stop B) and again at `Exited` (start
+  A). Therefore a swap whose clients have all left before a victim was stopped does not happen.
 
-Three rules keep the third step from livelock (property tests found the first two):
+Three rules keep the last step from livelock (property tests found the first two):
 
 - an eviction does not touch a model that an earlier ticket wants;
 - nothing starts that changes whom an earlier, still blocked ticket would evict;
@@ -247,17 +248,15 @@ class Scheduler:
         if failure is not None and self._now < failure.retry_at and not insists and not self._is_live(model):
             self._refuse(ticket, Refusal.BACKING_OFF, failure.reason, failure.retry_at - self._now)
             return False
-        is_full = len(self._queue) >= self._fairness.max_queued
-        is_first = self._queue.add(ticket, model, self._now)
-        if is_full:
-            # Nobody else can be granted anything by this: only a ready model that serves it at once keeps it.
-            self._grant()
-            if self._queue.model_of(ticket) is not None:
-                self._withdraw(ticket)
-                waits = [wait for wait in self._estimates().values() if wait < _NEVER]
-                self._refuse(ticket, Refusal.QUEUE_FULL, "", min(waits, default=0.0))
+        instance = self._instances.get(model)
+        if instance is not None and instance.serves() and model not in self._queue and not self._blockers(model):
+            self._hand_over(instance, ticket, self._now)
             return False
-        return is_first
+        if len(self._queue) >= self._fairness.max_queued:
+            waits = [wait for wait in self._estimates().values() if wait < _NEVER]
+            self._refuse(ticket, Refusal.QUEUE_FULL, "", min(waits, default=0.0))
+            return False
+        return self._queue.add(ticket, model, self._now)
 
     def _leave(self, ticket: Ticket) -> bool:
         lease = self._leases.pop(ticket, None)
@@ -310,9 +309,10 @@ class Scheduler:
             self._retire()
         if self._queue:
             self._grant()
+        self._expire()
         if self._queue:
             self._start_and_evict()
-        self._deadline = self._expire()
+        self._deadline = self._next_change()
 
     def _retire(self) -> None:
         for instance in self._instances.values():
@@ -324,24 +324,19 @@ class Scheduler:
         ready = [instance for model in queue if (instance := self._instances.get(model)) and instance.serves()]
         if not ready:
             return
-        rivals = [model for model in queue if not self._is_live(model)]
-        patience_s = self._fairness.patience_s
         for instance in ready:
             model = instance.model
-            # Tickets are numbered in the order of their arrival, so of two that came at the same time one is the older.
-            blockers = [queue.head(rival) for rival in rivals if model in self._plan(rival).evict]
+            blockers = self._blockers(model)
+            patience_s = self._fairness.patience_s
             served = []
             for ticket, since in queue.tickets(model).items():
+                # Tickets are numbered in the order of their arrival, so of two that came at the same time one is the older.
                 if any(ticket > older and since >= its + patience_s for older, its in blockers):
                     break
                 served.append((ticket, since))
             for ticket, since in served:
                 self._withdraw(ticket)
-                self._leases[ticket] = instance, self._now
-                # Of the wait what was the swap; nothing, if the instance was ready before the ticket came.
-                swap_s = max(instance.since - max(since, instance.swap_since), 0.0)
-                self._commands.append(Grant(ticket, model, instance.generation, swap_s))
-            instance.leases += len(served)
+                self._hand_over(instance, ticket, since)
 
     def _start_and_evict(self) -> None:
         instances = self._instances
@@ -382,30 +377,34 @@ class Scheduler:
         for victim in sorted((self._instances[victim] for victim in plan.evict), key=lambda each: each.generation):
             self._stop(victim, StopCause.EVICTED, f"makes room for {model}: {plan.reason}")
 
-    def _expire(self) -> float:
-        """Stops what has been idle for too long, and returns when there will be something to do without an event."""
+    def _expire(self) -> None:
+        """Stops what has been idle for too long."""
+        for model, instance in self._instances.items():
+            if self._now >= self._expires_at(model, instance):
+                ttl_s = self._terms[model].ttl_s
+                self._stop(instance, StopCause.IDLE, f"idle for its ttl of {ttl_s:g} s")
+
+    def _next_change(self) -> float:
+        """Returns when there will be something to do without an event."""
         now = self._now
         deadline = _NEVER
         for model, instance in self._instances.items():
-            if instance.phase is not Phase.READY:
-                continue
-            if self._queue:
+            deadline = min(deadline, self._expires_at(model, instance))
+            if self._queue and instance.phase is Phase.READY:
                 may_go = instance.since + self._fairness.min_residency_s
                 if now < may_go < deadline:
                     deadline = may_go
-            if instance.leases or model in self._queue:
-                continue
-            terms = self._terms.get(model)
-            if terms is not None and terms.ttl_s > 0:
-                end = instance.idle_since + terms.ttl_s
-                if end <= now:
-                    self._stop(instance, StopCause.IDLE, f"idle for its ttl of {terms.ttl_s:g} s")
-                elif end < deadline:
-                    deadline = end
         if self._queue.models > 1:
             self._order()
             deadline = min(deadline, self._queue.overdue_at)
         return deadline
+
+    def _expires_at(self, model: ModelId, instance: Instance) -> float:
+        """Returns when *instance* will have been idle for its time to live, if things stay as they are."""
+        if instance.leases or instance.phase is not Phase.READY or model in self._queue:
+            return _NEVER
+        terms = self._terms.get(model)
+        return instance.idle_since + terms.ttl_s if terms is not None and terms.ttl_s > 0 else _NEVER
 
     # Questions
 
@@ -481,7 +480,23 @@ class Scheduler:
             instance.phase, instance.generation, instance.leases, waiting, instance.since, instance.idle_since, told, retry_at
         )  # fmt: skip
 
+    def _blockers(self, model: ModelId) -> list[tuple[Ticket, float]]:
+        """Returns the first tickets, and their arrival, of models that have waited for the patience and need *model* gone."""
+        order = self._order()
+        return [
+            self._queue.head(rival)
+            for rival in order[: self._queue.overdue]
+            if not self._is_live(rival) and model in self._plan(rival).evict
+        ]
+
     # Acts
+
+    def _hand_over(self, instance: Instance, ticket: Ticket, since: float) -> None:
+        instance.leases += 1
+        self._leases[ticket] = instance, self._now
+        # Of the wait what was the swap; nothing, if the instance was ready before the ticket came.
+        swap_s = max(instance.since - max(since, instance.swap_since), 0.0)
+        self._commands.append(Grant(ticket, instance.model, instance.generation, swap_s))
 
     def _start(self, model: ModelId, reason: str) -> None:
         self._generation += 1

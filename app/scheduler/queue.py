@@ -22,6 +22,8 @@ class Queue:
 
         # the last order, good until another ticket is the first of its model, or until `overdue_at`
         self._order: list[ModelId] | None = None
+        self.overdue = 0
+        """How many of its models have a ticket that has waited for the patience; they stand in front."""
         self.overdue_at = _NEVER
         """When the next model's first ticket will have waited for the patience; true after `order`."""
 
@@ -101,6 +103,7 @@ class Queue:
                 self.overdue_at = min(self.overdue_at, end)
         overdue.sort()
         patient.sort()
+        self.overdue = len(overdue)
         self._order = [model for _, model in overdue] + [model for _, _, model in patient]
         return self._order
 
