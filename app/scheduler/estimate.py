@@ -27,7 +27,8 @@ def waits(
 ) -> dict[ModelId, float]:
     """Returns the seconds from *now* until each model of *order* serves the first that waits for it; `inf`: unknown.
 
-    order: models that are waited for, the first to be served in front.
+    order: models that are waited for, the first to be served in front. One that is ready and waited for all the same is held
+    for an older ticket of another model, so it will go and come back.
     """
     gone = {model: _gone_in(instance, history, now) for model, instance in instances.items()}
     """Model -> seconds until it could be gone, were it asked to go as soon as it may."""
@@ -36,9 +37,6 @@ def waits(
         instance = instances.get(model)
         if instance is not None and instance.phase is Phase.STARTING and not instance.retiring:
             found[model] = _ready_in(instance, history, now)
-            continue
-        if instance is not None and instance.serves() and not found:
-            found[model] = 0.0
             continue
         evicted = planner.evictions(model, gone.keys() - {model}).evict
         free = max((gone[other] for other in (*evicted, model) if other in gone), default=0.0)
