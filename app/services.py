@@ -13,15 +13,14 @@ import anyio
 from app.config.active import ActiveConfig
 from app.config.catalog import Catalog
 from app.config.watcher import changes
-from app.errors import HostlerError
 from app.launchers.local import LocalLauncher
 from app.middleware.limit import Admitted
+from app.preload import Preload
 from app.proxy.peers import Peers
 from app.reload import Reloads
 from app.routing.resolve import ActiveProfile
 from app.supervisor.supervisor import Supervisor
 from app.telemetry.logs import LogBook
-from planners.protocol import ModelId
 
 logger = logging.getLogger(__name__)
 
@@ -52,9 +51,11 @@ class Services:
     # of the run
     draining_since: float | None = None
     reloads: Reloads = field(init=False)
+    preload: Preload = field(init=False)
 
     def __post_init__(self) -> None:
         self.reloads = Reloads(self.config, self._take_over)
+        self.preload = Preload(self.config, self.supervisor, self.wait_bound)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -63,7 +64,7 @@ class Services:
             async with self.logs, self.launcher, anyio.create_task_group() as group:
                 self._tell_of_config()
                 await group.start(self._supervise, name="supervisor")
-                group.start_soon(self._preload, name="preload")
+                group.start_soon(self.preload.run, name="preload")
                 group.start_soon(self.reloads.run, name="reload")
                 if self.watch_config:
                     group.start_soon(self._watch_config, name="config watcher")
@@ -97,6 +98,7 @@ class Services:
         self.logs.reconfigure(catalog.logs)
         self.supervisor.reconfigure(catalog)
         await self.peers.reconfigure(catalog)
+        self.preload.want()
 
     def _time_left(self) -> float:
         if self.draining_since is None:
@@ -113,19 +115,6 @@ class Services:
         except Exception:
             logger.exception("the supervisor failed; Hostler cannot go on")
             self.on_fatal()
-
-    async def _preload(self) -> None:
-        await self.wait_bound()
-        async with anyio.create_task_group() as group:
-            for model in self.config.current().preload:
-                group.start_soon(self._preload_one, model, name=f"preload {model}")
-
-    async def _preload_one(self, model: ModelId) -> None:
-        try:
-            async with self.supervisor.lease(model):
-                logger.info("preloaded", extra={"model": model})
-        except HostlerError as exc:
-            logger.error("not preloaded: %s", exc, extra={"model": model})  # noqa: TRY400 - no trace
 
     async def _watch_config(self) -> None:
         async for _ in changes(self.config.current().sources, self.config.directory, seen=self.config.seen):

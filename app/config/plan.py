@@ -33,8 +33,8 @@ _NAMES = {
 }
 """Field -> setting, where it is not just spelt the other way."""
 
-_AT_START_ONLY = frozenset({"hooks.on_startup.preload"})
-"""Settings that are looked at when Hostler starts, and not again. Those given as flags cannot change under it at all."""
+_AT_START_ONLY: frozenset[str] = frozenset()
+"""Settings that are looked at when Hostler starts, and not again: none yet. Those given as flags cannot change under it at all."""
 
 _MEANT = frozenset({"models", "aliases", "planner", "peer_models", "sources", "warnings"})
 """Fields of a catalog that other fields or `models` tell of, or that are no settings."""

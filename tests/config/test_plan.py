@@ -118,11 +118,16 @@ def test_no_secret_is_told() -> None:
     assert "secret" not in str(plan(old, new))
 
 
-def test_what_is_looked_at_only_at_the_start_needs_a_restart() -> None:
+def test_list_of_what_is_preloaded_is_a_setting_that_a_reload_takes_in() -> None:
     changes = plan(catalog(model("a")), replace(catalog(model("a")), preload=(A,)))
 
-    assert changes == ReloadPlan(unchanged=(A,), needs_restart=("hooks.on_startup.preload",))
-    assert str(changes) == "needs a restart: hooks.on_startup.preload, 1 models as they were"
+    assert changes == ReloadPlan(unchanged=(A,), settings=("hooks.on_startup.preload",))
+
+
+def test_what_needs_a_restart_is_told_of() -> None:
+    changes = ReloadPlan(unchanged=(A,), needs_restart=("somewhere.else",))
+
+    assert str(changes) == "needs a restart: somewhere.else, 1 models as they were"
 
 
 def grouped(names: str, *groups: Group) -> Catalog:
@@ -164,7 +169,7 @@ def test_one_line_says_it_all() -> None:
 
     assert str(plan(old, new)) == (
         "changed a (cmd, env; ends when idle), changed b (ttl), added e, removed d, other rules of swapping, "
-        "settings logLevel, needs a restart: hooks.on_startup.preload, 1 models as they were"
+        "settings hooks.on_startup.preload, logLevel, 1 models as they were"
     )
 
 
