@@ -87,8 +87,9 @@ def Stop(model: str, generation: int, cause: StopCause) -> commands.Stop:  # noq
     return commands.Stop(ModelId(model), generation, cause)
 
 
-def Announce(model: str, phase: Phase, reason: str) -> commands.Announce:  # noqa: N802
-    return commands.Announce(ModelId(model), phase, reason)
+def Announce(model: str, phase: Phase, reason: str, cause: StopCause | None = ANY) -> commands.Announce:  # noqa: N802
+    """cause: not compared unless it is given."""
+    return commands.Announce(ModelId(model), phase, reason, cause)
 
 
 def group(name: str, members: str, *, swap: bool = True, exclusive: bool = True, persistent: bool = False) -> Group:

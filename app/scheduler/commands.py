@@ -83,6 +83,8 @@ class Announce:
     model: ModelId
     phase: Phase
     reason: str
+    cause: StopCause | None = None
+    """Of STOPPING: why it was stopped; None: it has failed by itself."""
 
 
 Command = Grant | Refuse | Start | Stop | Announce

@@ -509,13 +509,13 @@ class Scheduler:
 
     def _stop(self, instance: Instance, cause: StopCause, reason: str) -> None:
         if instance.phase in LIVE:
-            self._enter(instance, Phase.STOPPING, reason)
+            self._enter(instance, Phase.STOPPING, reason, cause)
             self._commands.append(Stop(instance.model, instance.generation, cause))
 
-    def _enter(self, instance: Instance, phase: Phase, reason: str) -> None:
+    def _enter(self, instance: Instance, phase: Phase, reason: str, cause: StopCause | None = None) -> None:
         instance.phase = phase
         instance.since = self._now
-        self._commands.append(Announce(instance.model, phase, reason))
+        self._commands.append(Announce(instance.model, phase, reason, cause))
 
     def _refuse(self, ticket: Ticket, refusal: Refusal, detail: str = "", retry_after_s: float = 0.0) -> None:
         self._commands.append(Refuse(ticket, refusal, detail, retry_after_s))
