@@ -2,10 +2,10 @@
 
 router ← clean paths ← preflight ← no upgrade ← error boundary ← access log ← uvicorn
   → auth, around each of these that is not open to everybody
-      /v1/chat/completions, …   resolve → limit → inference → lease → forwarder
-      /upstream/{model}/…                 limit → inference → lease → forwarder
-      websockets there, /comfyui/…        limit → tunnel → lease
-                                  (a peer's model:  inference → peers → forwarder)
+      /v1/chat/completions, …   track → resolve → limit → inference → lease → forwarder
+      /upstream/{model}/…       track           → limit → inference → lease → forwarder
+      websockets there, /comfyui/…  track       → limit → tunnel → lease
+                                            (a peer's model:  inference → peers → forwarder)
       everything else           an endpoint each
 """
 
@@ -31,6 +31,7 @@ from app.endpoints import (
     logs,
     models,
     profiles,
+    queue,
     upstream,
     version,
     websockets,
@@ -42,12 +43,14 @@ from app.middleware.cors import Preflight
 from app.middleware.errors import ErrorBoundary
 from app.middleware.limit import Admitted
 from app.middleware.paths import CleanPaths, Dispatch
+from app.middleware.track import track
 from app.middleware.upgrade import NoUpgrade
 from app.proxy.peers import Peers
 from app.routing.resolve import ActiveProfile, Routing
 from app.routing.selectors import Reservations
 from app.services import Services
 from app.supervisor.supervisor import Supervisor
+from app.telemetry.inflight import InFlight
 from app.telemetry.logs import LogBook
 
 if TYPE_CHECKING:
@@ -93,11 +96,12 @@ def create_app(
     launcher = LocalLauncher()
     supervisor = Supervisor(catalog, launcher, book, on_fatal=on_fatal)
     admitted = Admitted()
+    inflight = InFlight()
     peers = Peers(catalog)
     profile = ActiveProfile()
     routing = Routing(config.current, profile, Reservations(supervisor.view))
     services = Services(
-        config, book, launcher, supervisor, admitted, peers, profile, on_fatal, wait_bound, watch_config
+        config, book, launcher, supervisor, admitted, inflight, peers, profile, on_fatal, wait_bound, watch_config
     )
     serve = inference.model_app(supervisor, admitted, peers)
     tunnel = websockets.Tunnel(supervisor, admitted, peers)
@@ -107,13 +111,8 @@ def create_app(
         async with services.running():
             yield
 
-    routes: list[BaseRoute] = [
+    to_models: list[BaseRoute] = [
         *inference.routes(serve, routing),
-        *models.routes(routing, supervisor),
-        *health.routes(),
-        *control.routes(config.current, supervisor),
-        *profiles.routes(routing),
-        *configuration.routes(services.reloads),
         *upstream.routes(serve, routing, supervisor),
         *comfyui.routes(serve, config.current, supervisor),
         *websockets.routes(
@@ -124,6 +123,15 @@ def create_app(
             },
             tunnel,
         ),
+    ]
+    routes: list[BaseRoute] = [
+        *track(to_models, inflight),
+        *models.routes(routing, supervisor),
+        *health.routes(),
+        *control.routes(config.current, supervisor),
+        *queue.routes(config.current, supervisor, inflight),
+        *profiles.routes(routing),
+        *configuration.routes(services.reloads),
         *logs.routes(config.current, book),
         *version.routes(),
         *index.routes(config.current),

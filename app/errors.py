@@ -15,6 +15,7 @@
     │   ├── BackingOff          503: it failed to start a moment ago, with Retry-After
     │   ├── NotReady            503
     │   └── UpstreamTimeout     504
+    ├── Cancelled               502: the operator has ended the request
     ├── Unavailable             ours, for now: 503
     │   ├── ShuttingDown
     │   ├── QueueFull           with Retry-After
@@ -171,6 +172,12 @@ class UpstreamTimeout(UpstreamError):
     """The model's server did not answer in time."""
 
     status = 504
+
+
+class Cancelled(HostlerError):
+    """The operator has ended the request. Source of the status: compatibility specification 4.6."""
+
+    status = 502
 
 
 class Unavailable(HostlerError):

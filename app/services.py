@@ -20,6 +20,7 @@ from app.proxy.peers import Peers
 from app.reload import Reloads
 from app.routing.resolve import ActiveProfile
 from app.supervisor.supervisor import Supervisor
+from app.telemetry.inflight import InFlight
 from app.telemetry.logs import LogBook
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Services:
     launcher: LocalLauncher
     supervisor: Supervisor
     admitted: Admitted
+    inflight: InFlight
     peers: Peers
     profile: ActiveProfile
     on_fatal: Callable[[], None]

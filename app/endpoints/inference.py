@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.routing import Route
@@ -12,7 +13,7 @@ from app.asgi import cancel_on_disconnect
 from app.config.catalog import PeerModel
 from app.endpoints.table import ENDPOINTS, Source
 from app.exchange import exchange_of
-from app.middleware.limit import Admitted, ConcurrencyLimit
+from app.middleware.limit import Admitted, ConcurrencyLimit, room_in_s
 from app.middleware.resolve import Resolve
 from app.proxy.forwarder import forward
 from app.proxy.peers import Peers
@@ -49,7 +50,7 @@ class Inference:
 
 def model_app(supervisor: Supervisor, admitted: Admitted, peers: Peers) -> ASGIApp:
     """Returns what serves a resolved exchange."""
-    return ConcurrencyLimit(Inference(supervisor, peers), admitted)
+    return ConcurrencyLimit(Inference(supervisor, peers), admitted, partial(room_in_s, supervisor))
 
 
 def routes(serve: ASGIApp, routing: Routing) -> list[Route]:

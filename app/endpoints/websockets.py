@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.routing import WebSocketRoute
@@ -21,7 +22,7 @@ from app.config.catalog import Model, PeerModel
 from app.errors import Conflict
 from app.exchange import Exchange, exchange_of
 from app.middleware.errors import DENIAL
-from app.middleware.limit import Admitted, ConcurrencyLimit
+from app.middleware.limit import Admitted, ConcurrencyLimit, room_in_s
 from app.proxy.forwarder import upstream_target
 from app.proxy.headers import peer_headers, request_headers
 from app.proxy.peers import Peers
@@ -49,7 +50,7 @@ class Tunnel:
         self._supervisor = supervisor
         self._peers = peers
         self._clock = clock
-        self._limited = ConcurrencyLimit(self._hold, admitted)
+        self._limited = ConcurrencyLimit(self._hold, admitted, partial(room_in_s, supervisor))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one websocket until it is closed. Raises ClientDisconnected or a HostlerError before it is accepted."""

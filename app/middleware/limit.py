@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from app.config.catalog import PeerModel
@@ -12,7 +13,14 @@ from app.exchange import exchange_of
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from app.supervisor.supervisor import Supervisor
     from planners.protocol import ModelId
+
+LONGEST_S = 600
+"""The most that `Retry-After` says, in seconds: an estimate for longer is none."""
+
+RetryAfter = Callable[["ModelId", int], int]
+"""Returns, for a model and the number of its requests inside, in how many seconds there is likely to be room for another."""
 
 
 class Admitted:
@@ -21,12 +29,13 @@ class Admitted:
     def __init__(self) -> None:
         self._counts: dict[ModelId, int] = {}
 
-    def enter(self, model: ModelId, limit: int) -> None:
-        """Lets one more in. Raises TooManyRequests when *limit* are inside."""
+    def enter(self, model: ModelId, limit: int) -> bool:
+        """Lets one more in; returns whether it is in. False: *limit* are inside already."""
         count = self._counts.get(model, 0)
         if count >= limit:
-            raise TooManyRequests("Too many requests")
+            return False
         self._counts[model] = count + 1
+        return True
 
     def leave(self, model: ModelId) -> None:
         """Lets one out."""
@@ -44,9 +53,10 @@ class Admitted:
 class ConcurrencyLimit:
     """ASGI layer; stands before the queue, so the scheduler never sees a refused request."""
 
-    def __init__(self, app: ASGIApp, admitted: Admitted) -> None:
+    def __init__(self, app: ASGIApp, admitted: Admitted, retry_after: RetryAfter) -> None:
         self._app = app
         self._admitted = admitted
+        self._retry_after = retry_after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request. Raises TooManyRequests."""
@@ -55,8 +65,26 @@ class ConcurrencyLimit:
             # Whoever serves it has limits of its own.
             await self._app(scope, receive, send)
             return
-        self._admitted.enter(model.id, model.concurrency_limit)
+        if not self._admitted.enter(model.id, model.concurrency_limit):
+            retry_after_s = self._retry_after(model.id, model.concurrency_limit)
+            raise TooManyRequests("Too many requests", retry_after_s)
         try:
             await self._app(scope, receive, send)
         finally:
             self._admitted.leave(model.id)
+
+
+def room_in_s(supervisor: Supervisor, model: ModelId, inside: int) -> int:
+    """Returns in how many seconds one of *inside* requests of *model* will have ended, by what has been learned of it.
+
+    From 1, which is also the answer when nothing is known, to LONGEST_S. Cheap: who is refused comes again and again.
+    """
+    try:
+        wait_s = supervisor.wait_s(model)
+    except KeyError:
+        # Resolved a moment ago, and then taken out of the configuration by a reload.
+        return 1
+    # Who need not wait is served beside all the others; otherwise perhaps nobody is being served yet.
+    serving = max(inside, 1) if wait_s == 0 else 1
+    learned_s = supervisor.history.of(model).request_s
+    return min(max(math.ceil((wait_s or 0.0) + (learned_s or 0.0) / serving), 1), LONGEST_S)

@@ -112,6 +112,25 @@ OWN = (
         "application/json",
         '{"reloaded":false,"plan":{"unchanged":["an/id"]',
     ),
+    Row(
+        "GET", "/api/queue", 200, "application/json", '{"queue":[],"length":0,"limit":1000,"models":{"an/id":{"state":"'
+    ),
+    Row("GET", "/api/inflight", 200, "application/json", '{"requests":[]}\n'),
+    Row(
+        "POST",
+        "/api/inflight/1000000/cancel",
+        404,
+        "application/json",
+        '{"src":"llama-swap","error":{"message":"inflight request not found"',
+    ),
+    Row("POST", "/api/models/load/alias", 200, "application/json", '{"msg":"ok"}\n'),
+    Row(
+        "POST",
+        "/api/models/load/nobody",
+        404,
+        "application/json",
+        '{"src":"llama-swap","error":{"message":"model not found"',
+    ),
     Row("GET", "/api/version", 200, "application/json", '{"build_date":"'),
     Row("GET", "/", 200, "text/html; charset=utf-8", "<!doctype html>"),
     Row("GET", "/comfyui?q=1", 301, "text/html; charset=utf-8", "/comfyui/?q=1"),
@@ -156,7 +175,6 @@ NOT_YET = (
     ("GET", "/api/metrics/activity"),
     ("GET", "/api/metrics/stats"),
     ("GET", "/api/captures/1"),
-    ("POST", "/api/inflight/1/cancel"),
     # With the monitor.
     ("GET", "/metrics"),
     ("GET", "/api/performance"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 
 from app.config.catalog import Catalog, Model, ModelSpec, Peer, PeerModel, Profile, Selector
 from app.launchers.protocol import LaunchSpec
@@ -65,9 +66,17 @@ class Supervised:
     def __init__(self, **phases: Phase) -> None:
         self.phases = phases
         self.unloaded: list[Collection[ModelId] | None] = []
+        self.insisted: list[ModelId] = []
+        """Models that were leased by somebody who insists."""
 
     def view(self) -> SchedulerView:
         return view(**self.phases)
 
     async def unload(self, models: Collection[ModelId] | None) -> None:
         self.unloaded.append(models)
+
+    @asynccontextmanager
+    async def lease(self, model: ModelId, *, insists: bool = False) -> AsyncIterator[None]:
+        if insists:
+            self.insisted.append(model)
+        yield

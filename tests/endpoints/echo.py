@@ -19,6 +19,7 @@ from app.proxy.peers import Peers
 from app.proxy.transport import UpstreamTransport
 from app.routing.resolve import ActiveProfile, Routing
 from app.routing.selectors import Reservations
+from app.scheduler.history import History
 from app.scheduler.instances import Phase, SchedulerView
 from app.supervisor.instance import Running
 from app.supervisor.supervisor import Supervisor
@@ -51,6 +52,10 @@ class AlwaysReady:
         """What `view` tells; a model that is not in it is stopped."""
         self.leased: list[str] = []
         self.held = 0
+        self.history = History()
+
+    def wait_s(self, _model: ModelId) -> float:
+        return 0.0
 
     def view(self) -> SchedulerView:
         return view(**self.phases)

@@ -40,6 +40,10 @@ class Gate:
         await send_bytes(send, 200, b"ok")
 
 
+def soon(_model: ModelId, _inside: int) -> int:
+    return 1
+
+
 def exchange(which: Model) -> dict[str, object]:
     made = Exchange(catalog(), which.id, which.id, which, False, Body(b""), "/", b"", 0.0)
     return {KEY: made}
@@ -57,7 +61,7 @@ async def until_waiting() -> None:
 @pytest.mark.parametrize(("which", "limit"), [(model("a"), 10), (model("a", concurrency_limit=3), 3)])
 async def test_so_many_requests_are_admitted_and_not_one_more(which: Model, limit: int) -> None:
     gate, admitted = Gate(), Admitted()
-    app = ConcurrencyLimit(gate, admitted)
+    app = ConcurrencyLimit(gate, admitted, soon)
 
     async with anyio.create_task_group() as group:
         for _ in range(limit):
@@ -78,7 +82,7 @@ async def test_so_many_requests_are_admitted_and_not_one_more(which: Model, limi
 
 async def test_every_model_has_a_limit_of_its_own() -> None:
     gate = Gate()
-    app = ConcurrencyLimit(gate, Admitted())
+    app = ConcurrencyLimit(gate, Admitted(), soon)
     a, b = model("a", concurrency_limit=1), model("b", concurrency_limit=1)
 
     async with anyio.create_task_group() as group:
@@ -97,11 +101,11 @@ async def test_endpoints_count_together() -> None:
     which = model("a", concurrency_limit=1)
 
     async with anyio.create_task_group() as group:
-        group.start_soon(ask, ConcurrencyLimit(gate, admitted), which)
+        group.start_soon(ask, ConcurrencyLimit(gate, admitted, soon), which)
         await until_waiting()
 
         with pytest.raises(TooManyRequests):
-            await ask(ConcurrencyLimit(gate, admitted), which)
+            await ask(ConcurrencyLimit(gate, admitted, soon), which)
         gate.open.set()
 
 
@@ -112,7 +116,7 @@ async def test_failed_request_gives_its_place_back() -> None:
     admitted = Admitted()
     for _ in range(3):
         with pytest.raises(NotFound):
-            await ask(ConcurrencyLimit(fails, admitted), model("a", concurrency_limit=1))
+            await ask(ConcurrencyLimit(fails, admitted, soon), model("a", concurrency_limit=1))
 
     assert admitted.counts() == {}
 
@@ -121,7 +125,7 @@ async def test_cancelled_request_gives_its_place_back() -> None:
     gate, admitted = Gate(), Admitted()
 
     async with anyio.create_task_group() as group:
-        group.start_soon(ask, ConcurrencyLimit(gate, admitted), model("a"))
+        group.start_soon(ask, ConcurrencyLimit(gate, admitted, soon), model("a"))
         await until_waiting()
         assert admitted.counts() == {"a": 1}
         group.cancel_scope.cancel()
@@ -131,7 +135,7 @@ async def test_cancelled_request_gives_its_place_back() -> None:
 
 async def test_limit_changed_by_a_reload_counts_at_once() -> None:
     gate, admitted = Gate(), Admitted()
-    app = ConcurrencyLimit(gate, admitted)
+    app = ConcurrencyLimit(gate, admitted, soon)
 
     async with anyio.create_task_group() as group:
         for _ in range(2):
@@ -162,7 +166,7 @@ async def test_official_client_knows_our_refusal() -> None:
     def current() -> Catalog:
         return which
 
-    limited = Resolve(ConcurrencyLimit(gate, Admitted()), routing(current), path="/", in_query=False)
+    limited = Resolve(ConcurrencyLimit(gate, Admitted(), soon), routing(current), path="/", in_query=False)
     app = ErrorBoundary(Router([Route("/v1/chat/completions", limited, methods=["POST"])]))
 
     async with (
