@@ -52,7 +52,14 @@ MAY_IMPORT = {
     "app.launchers": set(),
     # what they all lean on
     "app.config": {"planners", "monitors", "app.launchers"},
-    "app.telemetry": {"app.config.catalog", "app.launchers.protocol"},
+    "app.telemetry": {
+        "app.config.catalog",
+        "app.launchers.protocol",
+        "app.scheduler.commands",
+        "app.scheduler.history",
+        "app.scheduler.instances",
+        "planners.protocol",
+    },
     "app.routing": {"app.config.catalog", "app.scheduler.instances", "planners.protocol"},
     "app.metering": set(),
     "app.exchange": {"app.config.catalog", "planners.protocol"},

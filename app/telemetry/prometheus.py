@@ -1,0 +1,162 @@
+"""Figures of requests and models for Prometheus, in a registry of our own.
+
+Nothing here is on the path of a request: finished requests are folded in by the batch (`RequestMetrics.fold`, from any thread), how
+things stand is looked at when somebody scrapes (`Standing`).
+
+Names: `hostler_`, then what is counted, then the base unit. Labels are bounded: models beyond `MOST_MODELS` and paths that are
+no endpoint of ours are told together, as `(other)`, for both are chosen by clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from app.scheduler.instances import Phase
+
+if TYPE_CHECKING:
+    from app.scheduler.commands import Announce
+    from app.scheduler.instances import SchedulerView
+    from app.telemetry.activity_record import ActivityRecord
+
+OTHER = "(other)"
+"""Label of whatever is too much to be told one by one."""
+
+MOST_MODELS = 500
+"""Different models that get labels of their own in one run."""
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+"""Upper bounds of waits and durations: from a cached embedding to a long answer behind a slow swap."""
+
+BETWEEN_TOKENS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1)
+"""Upper bounds of the seconds a token takes."""
+
+PER_SECOND = (1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 500, 1000, 2000, 5000, 10000)
+"""Upper bounds of tokens in a second, read and written."""
+
+
+class RequestMetrics:
+    """Counters and histograms of what has happened."""
+
+    def __init__(self, registry: CollectorRegistry, endpoints: Collection[str]) -> None:
+        """endpoints: paths that may be labels."""
+        self._endpoints = frozenset(endpoints)
+        self._models: set[str] = set()
+        """Those that have labels of their own."""
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"hostler_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"hostler_{name}", text, ("model",), buckets=buckets, registry=registry)
+
+        self._requests = counter("requests", "Finished requests.", "model", "endpoint", "status")
+        self._tokens = counter("tokens", "Tokens read (input), generated (output) and so on.", "model", "kind")
+        self._duration = histogram("request_duration_seconds", "From arrival to the last byte.", SECONDS)
+        self._queued = histogram("queue_wait_seconds", "Waiting for a turn, the swap not counted.", SECONDS)
+        self._swap = histogram("swap_wait_seconds", "Waiting for models to stop and to load.", SECONDS)
+        self._first_token = histogram("time_to_first_token_seconds", "From arrival to the first token.", SECONDS)
+        self._between = histogram("inter_token_seconds", "Mean time of a token after the first.", BETWEEN_TOKENS)
+        self._reading = histogram("prompt_tokens_per_second", "Speed of reading prompts.", PER_SECOND)
+        self._writing = histogram("generated_tokens_per_second", "Speed of generating.", PER_SECOND)
+        self._loads = histogram("model_load_seconds", "From a model's start until it is ready.", SECONDS)
+        self._stops = histogram("model_stop_seconds", "From the order to stop until a model is gone.", SECONDS)
+        self._ends = counter("model_ends", "Ends of models, by reason.", "model", "reason")
+        self._began: dict[str, tuple[Phase, float]] = {}
+        """Models that load or stop, and since when."""
+
+    def fold(self, records: Iterable[ActivityRecord]) -> None:
+        """Takes in finished requests. From any thread, one at a time."""
+        for record in records:
+            self._fold(record)
+
+    def _fold(self, record: ActivityRecord) -> None:
+        model = self._label(record.model)
+        endpoint = record.req_path if record.req_path in self._endpoints else OTHER
+        self._requests.labels(model, endpoint, str(record.status)).inc()
+        self._duration.labels(model).observe(record.duration_ms / 1000)
+        for histogram, milliseconds in (
+            (self._queued, record.queued_ms),
+            (self._swap, record.swap_ms),
+            (self._first_token, record.ttft_ms),
+        ):
+            if milliseconds >= 0:
+                histogram.labels(model).observe(milliseconds / 1000)
+        for kind, tokens in (
+            ("input", record.input_tokens),
+            ("output", record.output_tokens),
+            ("cached", record.cached_tokens),
+            ("drafted", record.drafted_tokens),
+            ("accepted", record.accepted_tokens),
+        ):
+            if tokens > 0:
+                self._tokens.labels(model, kind).inc(tokens)
+        if record.prompt_per_second > 0:
+            self._reading.labels(model).observe(record.prompt_per_second)
+        if record.tokens_per_second > 0:
+            self._writing.labels(model).observe(record.tokens_per_second)
+            self._between.labels(model).observe(1 / record.tokens_per_second)
+
+    def announced(self, news: Announce, now: float) -> None:
+        """Takes in a change of a model's phase. now: seconds of a monotonic clock."""
+        model = self._label(news.model)
+        before = self._began.pop(news.model, None)
+        match news.phase:
+            case Phase.STARTING:
+                self._began[news.model] = news.phase, now
+            case Phase.READY:
+                if before is not None:
+                    self._loads.labels(model).observe(now - before[1])
+            case Phase.STOPPING:
+                self._began[news.model] = news.phase, now
+                self._ends.labels(model, "failed" if news.cause is None else news.cause.value).inc()
+            case Phase.STOPPED:
+                if before is not None and before[0] is Phase.STOPPING:
+                    self._stops.labels(model).observe(now - before[1])
+                else:
+                    # Gone without having been told to: it could not be launched, or ended by itself at once.
+                    self._ends.labels(model, "failed").inc()
+
+    def _label(self, model: str) -> str:
+        if model in self._models:
+            return model
+        if len(self._models) >= MOST_MODELS:
+            return OTHER
+        self._models.add(model)
+        return model
+
+
+class Standing(Collector):
+    """How models and queue stood when somebody last looked, which is right before each scrape."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seen: tuple[SchedulerView, int] | None = None
+        registry.register(self)
+
+    def look(self, view: SchedulerView, max_queued: int) -> None:
+        """Takes the picture that the next scrapes, from any thread, are told of."""
+        self._seen = view, max_queued
+
+    def describe(self) -> Iterable[Metric]:
+        """Returns nothing: there is no other collector of these names, so nobody has to look at us to find that out."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the gauges; none before the first look."""
+        if self._seen is None:
+            return
+        view, max_queued = self._seen
+        serving = GaugeMetricFamily("hostler_requests_in_flight", "Requests that models serve.", labels=["model"])
+        queued = GaugeMetricFamily("hostler_requests_queued", "Requests that wait for models.", labels=["model"])
+        state = GaugeMetricFamily("hostler_model_state", "1 for the state a model is in.", labels=["model", "state"])
+        for model, its in view.models.items():
+            serving.add_metric([model], its.leases)
+            queued.add_metric([model], its.waiting)
+            for phase in Phase:
+                state.add_metric([model, phase.value], float(phase is its.phase))
+        limit = GaugeMetricFamily("hostler_queue_limit", "Requests that may wait at once.", value=max_queued)
+        yield from (serving, queued, state, limit)
