@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import cast
+
 import anyio
 import openai
 import pytest
@@ -12,14 +14,18 @@ from app.config.catalog import Catalog, Model
 from app.errors import NotFound, TooManyRequests
 from app.exchange import KEY, Exchange
 from app.middleware.errors import ErrorBoundary
-from app.middleware.limit import Admitted, ConcurrencyLimit
+from app.middleware.limit import Admitted, ConcurrencyLimit, room_in_s
 from app.middleware.resolve import Resolve
+from app.scheduler.history import History, Learned as HistoryOf
+from app.supervisor.supervisor import Supervisor
 from planners.protocol import ModelId
 from tests.asgi import call
 from tests.endpoints.catalogs import catalog, model, routing
 from tests.middleware.serving import served
 
 pytestmark = pytest.mark.anyio
+
+A = ModelId("a")
 
 
 class Gate:
@@ -148,6 +154,65 @@ async def test_limit_changed_by_a_reload_counts_at_once() -> None:
         await until_waiting()
         assert admitted.counts() == {"a": 3}
         gate.open.set()
+
+
+async def test_refusal_tells_when_there_may_be_room_and_nobody_else_asks() -> None:
+    gate, asked = Gate(), []
+
+    def retry_after(which: ModelId, inside: int) -> int:
+        asked.append((which, inside))
+        return 42
+
+    app = ConcurrencyLimit(gate, Admitted(), retry_after)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(2):
+            group.start_soon(ask, app, model("a", concurrency_limit=2))
+        await until_waiting()
+        with pytest.raises(TooManyRequests) as caught:
+            await ask(app, model("a", concurrency_limit=2))
+        gate.open.set()
+
+    assert caught.value.retry_after_s == 42
+    assert asked == [("a", 2)]
+
+
+class Learned:
+    """A supervisor's estimates, as a test wants them."""
+
+    def __init__(self, wait_s: float | None, request_s: float | None) -> None:
+        self._wait_s = wait_s
+        self.history = History({A: HistoryOf(request_s=request_s)})
+
+    def wait_s(self, which: ModelId) -> float | None:
+        if which != A:
+            raise KeyError(which)
+        return self._wait_s
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "request_s", "inside", "expected"),
+    [
+        (0.0, 30.0, 10, 3),  # one of ten that are served
+        (0.0, 31.0, 10, 4),  # rounded up
+        (0.0, 0.2, 10, 1),  # at least
+        (0.0, 30.0, 0, 30),  # a limit of 0
+        (60.0, 30.0, 10, 90),  # nobody is served yet
+        (60.0, None, 10, 60),
+        (None, 30.0, 10, 30),
+        (None, None, 10, 1),
+        (0.0, None, 10, 1),
+        (5000.0, 1.0, 10, 600),  # at most
+    ],
+)
+def test_room_is_expected_when_the_first_of_those_inside_is_done(
+    wait_s: float | None, request_s: float | None, inside: int, expected: int
+) -> None:
+    assert room_in_s(cast(Supervisor, Learned(wait_s, request_s)), A, inside) == expected
+
+
+def test_room_of_a_model_that_a_reload_has_removed_is_not_known() -> None:
+    assert room_in_s(cast(Supervisor, Learned(60.0, 60.0)), ModelId("gone"), 10) == 1
 
 
 def test_counts_are_a_copy() -> None:
