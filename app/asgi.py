@@ -1,7 +1,7 @@
 """What every ASGI layer of ours leans on: bodies, small responses, and noticing that a client has left.
 
-`cancel_on_disconnect` is the one place on the request path that may need a plain task: an anyio task group costs 45 µs per request,
-one task 5 (measured; the whole budget for a request is 60). The task is owned by the block that made it.
+`cancel_on_disconnect` and `Belated` are the two on the request path that may need a plain task: an anyio task group costs 45 µs per
+request, one task 5 (measured; the whole budget for a request is 60). The task is owned by the block that made it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import IO, TYPE_CHECKING, Protocol
 
 import anyio
@@ -221,6 +221,66 @@ class cancel_on_disconnect:  # noqa: N801 - reads as a statement: async with can
             still_cancelled = owner.uncancel()
             if still_cancelled == 0 and (exc_type is None or issubclass(exc_type, asyncio.CancelledError)):
                 raise ClientDisconnected from exc
+
+
+class Belated:
+    """Work beside a request, in a task of its own that is made only if its time comes: until then it costs a timer.
+
+    Owned by who makes it, who calls `close` whatever happens.
+    """
+
+    __slots__ = ("_error", "_name", "_over", "_task", "_timer", "_work")
+
+    def __init__(self, work: Callable[[], Coroutine[object, object, None]], name: str) -> None:
+        self._work = work
+        self._name = name
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._over: anyio.Event | None = None
+        self._error: Exception | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its time has come."""
+        return self._task is not None
+
+    def after(self, delay_s: float) -> None:
+        """Has it begin in so many seconds, instead of when it was to begin before; 0: as soon as the caller's task waits."""
+        self.call_off()
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._begin)
+
+    def call_off(self) -> None:
+        """Has it never begin; without effect when it has."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _begin(self) -> None:
+        self._over = over = anyio.Event()
+        self._task = asyncio.create_task(self._run(), name=self._name)  # noqa: TID251 - see the top
+        self._task.add_done_callback(lambda _: over.set())
+
+    async def _run(self) -> None:
+        try:
+            await self._work()
+        except Exception as exc:
+            self._error = exc
+
+    async def end(self) -> None:
+        """Returns when the work is done, or will never begin. Raises what it raised."""
+        self.call_off()
+        if self._over is not None:
+            await self._over.wait()
+        if self._error is not None:
+            raise self._error
+
+    async def close(self) -> None:
+        """Cancels the work and returns when it is gone."""
+        self.call_off()
+        if self._task is not None and self._over is not None and not self._task.done():
+            self._task.cancel()
+            with anyio.CancelScope(shield=True):
+                await self._over.wait()
 
 
 async def send_bytes(

@@ -54,9 +54,15 @@ class Exchange:
     # written by who takes the lease
     claim: Claim | None = None
     """None: no model of ours has been asked for yet."""
+    queued_at: float = 0.0
+    """When the model was asked for."""
     granted_at: float = 0.0
+    swap_s: float = 0.0
+    """How much of the time from the one to the other was for victims to stop and for the model to load."""
 
     # written by the forwarder
+    asked_at: float = 0.0
+    """When the upstream was asked."""
     status: int = 0
     """Status of the upstream's answer."""
     first_byte_at: float = 0.0

@@ -12,13 +12,17 @@ from starlette.routing import Route
 from app.asgi import cancel_on_disconnect
 from app.config.catalog import PeerModel
 from app.endpoints.table import ENDPOINTS, Source
-from app.exchange import exchange_of
+from app.exchange import Exchange, exchange_of
 from app.middleware.limit import Admitted, ConcurrencyLimit, room_in_s
 from app.middleware.resolve import Resolve
 from app.proxy.forwarder import forward
+from app.proxy.loading import PACE, LoadingStream, Pace, plain
+from app.proxy.loading_text import Holder, Standing
 from app.proxy.peers import Peers
+from app.proxy.timing import timing_headers
 from app.routing.resolve import Routing
-from app.supervisor.supervisor import Supervisor
+from app.scheduler.instances import Phase
+from app.supervisor.supervisor import Lease, Supervisor
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,10 +31,17 @@ if TYPE_CHECKING:
 class Inference:
     """Waits for the model, forwards, gives it back."""
 
-    def __init__(self, supervisor: Supervisor, peers: Peers, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        peers: Peers,
+        clock: Callable[[], float] = time.monotonic,
+        pace: Pace = PACE,
+    ) -> None:
         self._supervisor = supervisor
         self._peers = peers
         self._clock = clock
+        self._pace = pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one exchange. Raises ClientDisconnected, UpstreamError, Unavailable."""
@@ -41,16 +52,53 @@ class Inference:
                 exchange.granted_at = self._clock()
                 await self._peers.forward(exchange, model, scope, send)
             return
-        # Outside the lease, so that a client that hangs up while it is queued leaves the queue.
         exchange.claim = lease = self._supervisor.lease(model.id)
+        exchange.queued_at = self._clock()
+        if exchange.streaming and model.send_loading_state:
+            row = _STREAMS.get(exchange.path)
+            if row is not None and row.grammar is not None:
+                standing = partial(_standing, self._supervisor, lease) if row.tells_loading else None
+                stream = LoadingStream(scope, send, model.id, row.grammar, standing, self._pace, self._clock)
+                await self._serve_telling(exchange, scope, receive, lease, stream)
+                return
+        # Outside the lease, so that a client that hangs up while it is queued leaves the queue.
         async with cancel_on_disconnect(receive, scope), lease as running:
             exchange.granted_at = self._clock()
-            await forward(exchange, scope, send, running.transport)
+            exchange.swap_s = lease.swap_s
+            await forward(exchange, scope, send, running.transport, added=timing_headers)
+
+    async def _serve_telling(
+        self, exchange: Exchange, scope: Scope, receive: Receive, lease: Lease, stream: LoadingStream
+    ) -> None:
+        scope = {**scope, "headers": plain(scope["headers"])}
+        # The lease ends first, so that a client that is slow to read of a failure holds no model.
+        async with cancel_on_disconnect(receive, scope), stream, lease as running:
+            stream.granted()
+            exchange.granted_at = self._clock()
+            exchange.swap_s = lease.swap_s
+            await forward(exchange, scope, stream.send, running.transport, added=timing_headers)
 
 
-def model_app(supervisor: Supervisor, admitted: Admitted, peers: Peers) -> ASGIApp:
-    """Returns what serves a resolved exchange."""
-    return ConcurrencyLimit(Inference(supervisor, peers), admitted, partial(room_in_s, supervisor))
+_STREAMS = {row.upstream_path: row for row in ENDPOINTS if row.grammar is not None}
+"""Rows whose streams may begin before the upstream's answer, by what the upstream is asked for."""
+
+
+def _standing(supervisor: Supervisor, lease: Lease) -> Standing | None:
+    """Returns how a waiting request stands, in the words of the loading stream."""
+    queued = supervisor.place(lease.ticket)
+    if queued is None:
+        return None
+    holders = tuple(Holder(each.model, each.leases, _DOING.get(each.phase, "")) for each in queued.held_by)
+    return Standing(queued.position, queued.wait_s, holders)
+
+
+_DOING = {Phase.STARTING: "loading", Phase.STOPPING: "stopping"}
+
+
+def model_app(supervisor: Supervisor, admitted: Admitted, peers: Peers, pace: Pace = PACE) -> ASGIApp:
+    """Returns what serves a resolved exchange. pace: of the text for clients that wait."""
+    inference = Inference(supervisor, peers, pace=pace)
+    return ConcurrencyLimit(inference, admitted, partial(room_in_s, supervisor))
 
 
 def routes(serve: ASGIApp, routing: Routing) -> list[Route]:

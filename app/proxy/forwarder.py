@@ -15,6 +15,8 @@ from app.errors import UpstreamError
 from app.proxy.headers import request_headers, response_headers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Scope, Send
 
     from app.exchange import Exchange
@@ -38,6 +40,7 @@ async def forward(
     transport: UpstreamTransport,
     base_path: bytes | None = None,
     headers: RawHeaders | None = None,
+    added: Callable[[Exchange], RawHeaders] | None = None,
 ) -> None:
     """Asks the upstream and passes its answer on as it arrives.
 
@@ -46,6 +49,7 @@ async def forward(
 
     base_path: put before the exchange's path, with a query perhaps; None: that of the transport's base URL.
     headers: what to send; None: the client's, as a local upstream gets them.
+    added: makes headers to add to the answer's, when its head is here.
     Raises UpstreamError while nothing has been sent, StreamBroken afterwards.
     """
     method = scope["method"]
@@ -59,6 +63,7 @@ async def forward(
             client=client[0].encode() if client else b"",
             host=transport.host,
         )
+    exchange.asked_at = monotonic()
     response = await transport.request(
         method,
         upstream_target(
@@ -72,13 +77,10 @@ async def forward(
     try:
         exchange.status = status = response.status
         exchange.first_byte_at = monotonic()
-        await send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": response_headers(response.headers, status),
-            }
-        )
+        passed = response_headers(response.headers, status)
+        if added is not None:
+            passed += added(exchange)
+        await send({"type": "http.response.start", "status": status, "headers": passed})
         while True:
             try:
                 data = await response.read_some()

@@ -60,14 +60,26 @@ class AlwaysReady:
     def view(self) -> SchedulerView:
         return view(**self.phases)
 
-    @asynccontextmanager
-    async def lease(self, model: ModelId) -> AsyncIterator[Running]:
-        self.leased.append(model)
-        self.held += 1
-        try:
-            yield Running(model, 1, self._transport)
-        finally:
-            self.held -= 1
+    def lease(self, model: ModelId) -> _Held:
+        return _Held(self, Running(model, 1, self._transport))
+
+
+@dataclass
+class _Held:
+    """Stands where a lease does."""
+
+    supervised: AlwaysReady
+    running: Running
+    ticket: int = 1
+    swap_s: float = 0.0
+
+    async def __aenter__(self) -> Running:
+        self.supervised.leased.append(self.running.model)
+        self.supervised.held += 1
+        return self.running
+
+    async def __aexit__(self, *_: object) -> None:
+        self.supervised.held -= 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,5 +134,5 @@ async def test_time_of_the_grant_is_noted() -> None:
 
         assert told(await call(endpoint, extra={KEY: exchange})).target == "/x"
 
-    assert (exchange.granted_at, exchange.status) == (7.0, 200)
-    assert exchange.first_byte_at > 0
+    assert (exchange.queued_at, exchange.granted_at, exchange.status) == (7.0, 7.0, 200)
+    assert exchange.first_byte_at >= exchange.asked_at > 0
