@@ -29,12 +29,13 @@ The pass does four things, in this order:
   only: "stop B, then start A" is not a protocol, it is what the pass does at `Left` (stop B) and again at `Exited` (start
   A). Therefore a swap whose clients have all left before a victim was stopped does not happen.
 
-Three rules keep the last step from livelock (property tests found the first two):
+Four rules keep the last step from livelock (property tests found all but the third):
 
 - an eviction does not touch a model that an earlier ticket wants;
-- nothing starts that changes whom an earlier, still blocked ticket would evict;
-- an eviction for a later ticket does not change whom the first blocked one would evict: else its victims, each of which serves
-  newcomers until it is one, could take turns for ever.
+- nothing starts beside which an earlier, still blocked ticket would have to evict more than it has to now;
+- nor is anything evicted for a later ticket without which the first blocked one would;
+- the first blocked one keeps its victims as long as they are enough, though its planner would choose others now that some other
+  model has gone. Else the victims, each of which serves newcomers until it is one, could take turns for ever.
 
 The first model in order is bound by none, so it always gets on, as soon as the leases on its victims end; and they end,
 because no newcomer overtakes it for longer than its patience. That makes the wait of every ticket finite: docs/swapping.md
@@ -47,7 +48,7 @@ configuration changes, or it is unloaded by hand: until then its requests are re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set as AbstractSet
 from typing import TYPE_CHECKING, assert_never
 
 from app.scheduler import estimate
@@ -71,9 +72,10 @@ from app.scheduler.failures import Failures
 from app.scheduler.history import History
 from app.scheduler.instances import LIVE, Instance, ModelView, Obstacle, Phase, QueuedView, SchedulerView
 from app.scheduler.queue import Queue
+from planners.protocol import Plan
 
 if TYPE_CHECKING:
-    from planners.protocol import ModelId, Plan, SwapPlanner
+    from planners.protocol import ModelId, SwapPlanner
 
 
 _NEVER = float("inf")
@@ -107,6 +109,8 @@ class Scheduler:
         """Waiting models for which something was told to stop, and since when."""
         self._generation = 0
         self._shutting_down = False
+        self._chosen: tuple[ModelId, Plan] | None = None
+        """The first model that is blocked, and whom it waits for; None: no model is."""
         self._any_retiring = False
         """Whether the last reload made any instance obsolete; saves looking for them at every event."""
 
@@ -281,6 +285,7 @@ class Scheduler:
     def _reconfigure(self, terms: Mapping[ModelId, Terms], planner: SwapPlanner, fairness: Fairness) -> None:
         self._terms, self._planner, self._fairness = terms, planner, fairness
         self._forget_answers()
+        self._chosen = None
         self._queue.forget_order()
         for model in [model for model in self._queue if model not in terms]:
             self._refuse_all(model, Refusal.REMOVED)
@@ -310,8 +315,7 @@ class Scheduler:
         if self._queue:
             self._grant()
         self._expire()
-        if self._queue:
-            self._start_and_evict()
+        self._chosen = self._start_and_evict() if self._queue else None
         self._deadline = self._next_change()
 
     def _retire(self) -> None:
@@ -338,13 +342,14 @@ class Scheduler:
                 self._withdraw(ticket)
                 self._hand_over(instance, ticket, since)
 
-    def _start_and_evict(self) -> None:
+    def _start_and_evict(self) -> tuple[ModelId, Plan] | None:
+        """Starts and evicts what it can, and returns the first model that is blocked, with its victims."""
         instances = self._instances
-        young = self._now - self._fairness.min_residency_s
+        residency_s = self._fairness.min_residency_s
         idle = {
             model
             for model, its in instances.items()
-            if its.phase is Phase.READY and not its.leases and its.since <= young
+            if its.phase is Phase.READY and not its.leases and self._now >= its.since + residency_s
         }
         """Those that may be evicted."""
         held = {model for model, its in instances.items() if its.phase in LIVE} - idle
@@ -370,6 +375,7 @@ class Scheduler:
                     held.add(model)
             if own is not None and own.phase in LIVE:
                 held.add(model)
+        return (blocked[0], self._plan(blocked[0])) if blocked else None
 
     def _evict(self, plan: Plan, model: ModelId) -> None:
         """Stops the victims of *plan*: all at once, for until all of them may go, those that are idle stay useful."""
@@ -425,7 +431,14 @@ class Scheduler:
     def _plan(self, model: ModelId) -> Plan:
         plan = self._plans.get(model)
         if plan is None:
-            plan = self._plans[model] = self._planner.evictions(model, self._instances.keys() - {model})
+            live = self._instances.keys() - {model}
+            plan = self._planner.evictions(model, live)
+            if self._chosen is not None and self._chosen[0] == model:
+                chosen = self._chosen[1]
+                if not plan.evict <= chosen.evict and self._is_enough(chosen, model, live):
+                    # A planner that has a choice prefers others now. But those have been serving newcomers all the time.
+                    plan = Plan(chosen.evict & live, chosen.reason)
+            self._plans[model] = plan
         return plan
 
     def _disturbs(self, model: ModelId, earlier: ModelId) -> bool:
@@ -434,17 +447,17 @@ class Scheduler:
         answer = self._disturbances.get(key)
         if answer is None:
             beside = (self._instances.keys() | {model}) - {earlier}
-            answer = self._planner.evictions(earlier, beside).evict != self._plan(earlier).evict
-            self._disturbances[key] = answer
+            answer = self._disturbances[key] = not self._is_enough(self._plan(earlier), earlier, beside)
         return answer
 
     def _spoils(self, plan: Plan, first: ModelId) -> bool:
         """Whether *first* would have to evict others than it has to now, once the victims of *plan* are gone."""
-        its = self._plan(first).evict
-        if plan.evict <= its:
-            return False
         left = self._instances.keys() - plan.evict - {first}
-        return self._planner.evictions(first, left).evict != its - plan.evict
+        return not self._is_enough(self._plan(first), first, left)
+
+    def _is_enough(self, plan: Plan, model: ModelId, live: AbstractSet[ModelId]) -> bool:
+        """Whether *model* could start if of those who are *live* the victims of *plan* were gone."""
+        return not self._planner.evictions(model, live - plan.evict).evict
 
     def _estimates(self) -> dict[ModelId, float]:
         if self._waits is None:
