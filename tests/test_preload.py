@@ -246,6 +246,20 @@ async def test_reload_evicts_nothing_that_runs_and_the_log_says_so(caplog: pytes
     )
 
 
+async def test_models_that_run_are_left_alone_though_the_new_rules_would_not_have_both(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with preloading(configured("ab")) as on:
+        await on.until(lambda: on.ready() == {"a", "b"})
+        await on.settled()
+        with caplog.at_level(logging.INFO, "app.preload"):
+            on.reload(configured("ab", swap=True))
+            await on.settled()
+
+        assert on.launcher.story == ["start a", "start b"]
+        assert [record.message for record in caplog.records if record.name == "app.preload"] == []
+
+
 async def test_reload_leaves_a_model_alone_that_loads_for_a_client() -> None:
     launcher = FakeLauncher()
     loading = launcher.model("b", ready=False)
