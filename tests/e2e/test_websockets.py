@@ -33,13 +33,17 @@ asyncio.run(main())
 """
 
 
-def test_websocket_loads_a_process_and_talks_to_it(tmp_path: Path) -> None:
-    script = tmp_path / "echo.py"
+def echo_server(folder: Path) -> str:
+    """Returns the YAML of a model, less its name, whose server echoes what its websockets are sent."""
+    script = folder / "echo.py"
     script.write_text(ECHO)
     port = free_port()
     command = shlex.join([sys.executable, str(script), str(port)])
-    config = f"models:\n  a:\n    cmd: {command}\n    proxy: http://127.0.0.1:{port}\n"
-    with hostler(tmp_path, config) as program:
+    return f"    cmd: {command}\n    proxy: http://127.0.0.1:{port}\n"
+
+
+def test_websocket_loads_a_process_and_talks_to_it(tmp_path: Path) -> None:
+    with hostler(tmp_path, f"models:\n  a:\n{echo_server(tmp_path)}") as program:
         url = program.url.replace("http", "ws", 1)
         with connect(f"{url}/upstream/a/x?secret=1", proxy=None) as websocket:
             websocket.send("text")
