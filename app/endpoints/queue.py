@@ -11,9 +11,11 @@ import re
 import time
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+from anyio.lowlevel import checkpoint
 from starlette.routing import Route
 
-from app.asgi import send_error, send_json
+from app.asgi import send_bytes, send_error, send_json
 from app.errors import NotFound, RequestError
 from app.scheduler.instances import Phase
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from planners.protocol import ModelId
 
 logger = logging.getLogger(__name__)
+
+AT_ONCE = 200
+"""Requests in flight that are written out before others get their turn of the loop: a millisecond or two."""
 
 _ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
@@ -89,7 +94,7 @@ class ShowQueue:
             for name, seen in sorted(self._waits.view().models.items())
             if seen.phase is not Phase.STOPPED or seen.waiting or seen.failure
         }
-        await send_json(
+        await _send_long(
             send,
             {
                 "queue": [_queued(each, requests, now) for each in queued],
@@ -131,6 +136,15 @@ def _queued(each: QueuedView, requests: Mapping[int, str], now: float) -> dict[s
     }
 
 
+async def _send_long(send: Send, document: object) -> None:
+    """Sends as `send_json` does, but at a tenth of the time: these lists are as long as the queue."""
+    encoded = msgspec.json.encode(document)
+    # Only within strings are there any of these.
+    for plain, escaped in ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026")):
+        encoded = encoded.replace(plain, escaped)
+    await send_bytes(send, 200, encoded + b"\n", b"application/json")
+
+
 def _ms(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1000)
 
@@ -144,7 +158,12 @@ class ShowInFlight:
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Answers."""
         now = self._inflight.clock()
-        await send_json(send, {"requests": [entry.document(now) for entry in self._inflight.snapshot()]})
+        requests: list[dict[str, object]] = []
+        for entry in self._inflight.snapshot():
+            requests.append(entry.document(now))
+            if len(requests) % AT_ONCE == 0:
+                await checkpoint()
+        await _send_long(send, {"requests": requests})
 
 
 class Cancel:

@@ -92,7 +92,7 @@ async def hosting(
     async with (
         anyio.create_task_group() as group,
         served(ErrorBoundary(Dispatch(routes, serve)), CorkedProtocol) as url,
-        httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client,
+        httpx.AsyncClient(base_url=url, trust_env=False, timeout=30, limits=httpx.Limits()) as client,
     ):
         await group.start(supervisor.run)
         yield Host(supervisor, launcher, client, group, current)
@@ -217,6 +217,24 @@ async def test_secrets_of_requests_in_flight_are_not_shown() -> None:
     assert "secret" not in str(shown)
     assert shown["req_headers"]["X-Api-Key"] == "[REDACTED]"
     assert (shown["req_path"], shown["method"], shown["remote_ip"]) == ("/v1/completions", "POST", "127.0.0.1")
+
+
+async def test_long_list_is_whole_and_harmless_inside_html() -> None:
+    async with hosting(catalog(model("a", concurrency_limit=1000))) as host:
+        behaviour = host.launcher.model("a", ready=False)
+        answers = [host.ask("a", **{"X-Page": "<b>&"}) for _ in range(queue.AT_ONCE + 5)]
+        await host.until_waiting(queue.AT_ONCE + 5)
+        answer = await host.client.get("/api/inflight")
+        shown = await host.get("/api/queue")
+        behaviour.ready.set()
+        await until(lambda: all(answers))
+
+    requests = answer.json()["requests"]
+    assert [each["id"] for each in requests] == [str(number + 1) for number in range(queue.AT_ONCE + 5)]
+    assert {each["req_headers"]["X-Page"] for each in requests} == {"<b>&"}
+    assert not any(character in answer.text for character in "<>&")
+    assert [each["position"] for each in shown["queue"]] == list(range(1, queue.AT_ONCE + 6))
+    assert {each["request_id"] for each in shown["queue"]} == {each["id"] for each in requests}
 
 
 # Cancel
