@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +31,9 @@ PATIENCE_S = 20.0
 
 EAGER = Pace(update_s=0.01, silence_s=0.03)
 """Says something often."""
+
+RESTLESS = Pace(update_s=0.01, silence_s=0.0)
+"""Takes every wait for a long one."""
 
 STEADY = Pace(update_s=0.01, silence_s=60.0)
 """Tells of loading often, and never breaks a silence."""
@@ -67,7 +70,7 @@ class Server:
     may_end: anyio.Event = field(default_factory=anyio.Event)
     """Until it is set, no answer ends."""
     failure: str = ""
-    """Why it cannot be launched."""
+    """Why it cannot be launched, which is seen when it would be ready."""
     status: str = "200 OK"
     content_type: str = "text/event-stream"
     headers: str = ""
@@ -133,6 +136,7 @@ class Launcher:
         one = self.servers[spec.model]
         one.started.set()
         if one.failure:
+            await one.ready.wait()
             raise LaunchError(one.failure)
         with anyio.CancelScope(shield=True):
             server = await asyncio.start_server(one.serve, spec.host, spec.port)
@@ -233,6 +237,3 @@ async def until(condition: Callable[[], bool]) -> None:
 def writers() -> list[str]:
     """Returns the names of the tasks that write loading streams."""
     return [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("loading stream")]
-
-
-Send = Callable[[Any], Awaitable[None]]
