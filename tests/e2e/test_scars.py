@@ -116,6 +116,10 @@ def test_model_that_crashes_while_starting_is_not_spawned_for_every_request(tmp_
         assert int(answer.headers["retry-after"]) >= 1
         assert "fake upstream 'a' on port" in answer.json()["error"]["message"]
 
+        insisting = httpx.post(f"{program.url}/api/models/load/a", timeout=PATIENCE_S)
+
+        assert insisting.status_code == 500, "it was to be tried at once"
+
         program.get("/unload")
 
         assert program.chat("a").status_code == 500, "it was to be tried at once"
@@ -126,7 +130,7 @@ def test_model_that_crashes_while_starting_is_not_spawned_for_every_request(tmp_
         assert program.chat("a").status_code == 500, "it was to be tried at once"
         # By now all is printed that there is.
         assert program.end() == 0
-        assert starts() == tried + 2
+        assert starts() == tried + 3
 
 
 # Traffic that never pauses
