@@ -31,7 +31,8 @@ SERVICES = {
 
 MAY_IMPORT = {
     # the ways in
-    "app.cli": {"app.server", "app.application", "app.config", "app.demo", "app.engine"},
+    "app.cli": {"app.server", "app.application", "app.config", "app.demo", "app.engine", "app.simulate"},
+    "app.simulate": {"app.config.catalog", "app.scheduler", "planners.protocol"},
     "app.main": {"app.application", "app.config"},
     "app.server": {"app.application", "app.services", "app.http_limits", "app.http_protocol"},
     "app.application": {"app.endpoints", "app.middleware", "app.services", "app.launchers", *SERVICES},
