@@ -316,6 +316,44 @@ async def test_cancelled_stream_is_cut_and_its_upstream_is_left() -> None:
     assert after == {"requests": []}
 
 
+async def test_cancelled_loading_stream_is_cut_and_leaves_the_queue() -> None:
+    config = catalog(model("a"), model("b", send_loading_state=True), groups=EXCLUSIVE)
+    body = {"model": "b", "messages": [], "stream": True}
+    async with hosting(config) as host, host.supervisor.lease(A):
+        async with host.client.stream("POST", "/v1/chat/completions", json=body) as response:
+            chunks = response.aiter_bytes()
+            await anext(chunks)
+            told = await host.cancel(1)
+            with pytest.raises(httpx.RemoteProtocolError):
+                while True:
+                    await anext(chunks)
+        after = await host.get("/api/queue")
+        story = list(host.launcher.story)
+        tasks = {task.get_name() for task in asyncio.all_tasks()}
+
+    assert (response.status_code, told[0]) == (200, 200)
+    assert (after["queue"], story) == ([], ["start a"])
+    assert not any("loading" in name for name in tasks), tasks
+
+
+async def test_refusal_over_the_limit_says_when_to_come_again_by_what_was_learned() -> None:
+    history = History({A: Learned(load_s=300.0, request_s=50.0)})
+    async with hosting(catalog(model("a", concurrency_limit=1)), history) as host:
+        behaviour = host.launcher.model("a", ready=False)
+        answers = host.ask("a")
+        await host.until_waiting(1)
+        refusal = await host.client.post("/v1/completions", json={"model": "a"})
+        behaviour.ready.set()
+        await until(lambda: len(answers) == 1)
+
+    assert refusal.status_code == 429
+    assert 300 < int(refusal.headers["retry-after"]) <= 350
+    assert refusal.text == (
+        '{"src":"llama-swap","error":{"message":"Too many requests","type":"rate_limit_error","param":null,'
+        '"code":"concurrency_limit"}}'
+    )
+
+
 @pytest.mark.parametrize("bad", ["x", "0", "-1", "1.0", "٣", "1" * 5000])
 async def test_id_that_is_no_number_is_refused(bad: str) -> None:
     async with hosting(catalog()) as host:
