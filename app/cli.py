@@ -3,6 +3,8 @@
     hostler serve --config FILE [--config-dir FOLDER] [--listen HOST:PORT] [--watch-config]
                   [--tls-cert-file FILE --tls-key-file FILE]
     hostler check --config FILE [--config-dir FOLDER] [--strict]
+    hostler simulate TRACE --config FILE [--against FILE] [--patience SECONDS …] [--load [MODEL=]SECONDS …]
+                  [--stop [MODEL=]SECONDS …]
     hostler demo [--listen HOST:PORT] [--write-config FILE]
     hostler engine --model FILE --port N …
 
@@ -59,7 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help()
         return 2
-    commands: dict[str, Callable[[argparse.Namespace], int]] = {"serve": _serve, "check": _check, "demo": _demo}
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {
+        "serve": _serve,
+        "check": _check,
+        "simulate": _simulate,
+        "demo": _demo,
+    }
     try:
         return commands[options.command](options)
     except HostlerError as exc:
@@ -98,6 +105,19 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="say whether a configuration is right", allow_abbrev=False)
     _add_config(check)
     _add(check, "strict", action="store_true", help="unknown keys are errors")
+
+    simulate = commands.add_parser(
+        "simulate", help="say how long the requests of a trace would have waited", allow_abbrev=False
+    )
+    simulate.add_argument("trace", metavar="TRACE", help="a file of JSON lines, or the database of a store")
+    _add_config(simulate)
+    _add(simulate, "strict", action="store_true", help="refuse a file with unknown keys")
+    _add(simulate, "against", metavar="FILE", default="", help="another configuration, to be shown beside it")
+    patience = "instead of the configuration's; may be repeated, to compare them"
+    _add(simulate, "patience", metavar="SECONDS", action="append", default=[], help=patience)
+    for what, default in (("load", "10"), ("stop", "1")):
+        seconds = f"how long a {what} takes, of all models or of one; may be repeated ({default})"
+        _add(simulate, what, metavar="[MODEL=]SECONDS", action="append", default=[], help=seconds)
 
     demo = commands.add_parser("demo", help="serve two small models, nothing to prepare", allow_abbrev=False)
     _add_listen(demo)
@@ -145,6 +165,24 @@ def _check(options: argparse.Namespace) -> int:
     print(
         f"{options.config or options.config_dir}: {len(catalog.models)} models: {', '.join(catalog.models) or 'none'}"
     )
+    return 0
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from app import simulate
+
+    configs = {str(options.config or options.config_dir): _load(options)}
+    if options.against:
+        other = argparse.Namespace(config=options.against, config_dir="", strict=options.strict)
+        configs[str(options.against)] = _load(other)
+    text = simulate.report(
+        Path(options.trace),
+        configs,
+        patiences=[simulate.parse_patience(each) for each in options.patience],
+        load=simulate.parse_seconds("--load", options.load, simulate.DEFAULT_LOAD_S),
+        stop=simulate.parse_seconds("--stop", options.stop, simulate.DEFAULT_STOP_S),
+    )
+    print(text)
     return 0
 
 
