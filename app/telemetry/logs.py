@@ -25,15 +25,15 @@ import anyio
 
 from app.telemetry.handler import BookHandler, severity_of
 from app.telemetry.outlet import Outlet
-from app.telemetry.ring import ByteRing
+from app.telemetry.ring import ByteRing, Piece
 from app.telemetry.times import Stamp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from app.config.catalog import LogSettings
     from app.launchers.protocol import LogSink
-    from app.telemetry.ring import Piece
 
 HISTORY = 100 << 10
 """Bytes of each stream that newcomers are shown. Source: compatibility specification 3.11."""
@@ -87,7 +87,9 @@ class LogBook:
         self._own = {"proxy": self._proxy, "upstream": self._upstream, "combined": self._combined}
         self._outlet = None if stdout is None else Outlet(stdout, self._combined.ring, self._lock)
         self.handler = BookHandler(self)
-        """Brings `logging` records here; see `BookHandler.attach`."""
+        """Brings `logging` records here; see `BookHandler`."""
+        self.on_news: Callable[[], None] | None = None
+        """Told, in the event loop and at most every `TICK` or `URGENT` bytes, that `end` of some stream has moved."""
 
         # as things are
         self._models: dict[str, LogStream] = {}
@@ -184,6 +186,28 @@ class LogBook:
                 return b""
             return stream.ring.since(stream.ring.position_before(HISTORY), HISTORY).data
 
+    def end(self, name: str) -> int:
+        """Returns up to where readers of one of our own streams have been told, `proxy` for instance: a place in it."""
+        with self._lock:
+            return self._own[name].announced
+
+    def beginning(self, name: str) -> int:
+        """Returns the place in one of our own streams from where to its `end` there are at most `HISTORY` bytes."""
+        with self._lock:
+            stream = self._own[name]
+            return stream.ring.position_before(stream.ring.end - stream.announced + HISTORY)
+
+    def since(self, name: str, place: int, limit: int = CHUNK) -> Piece:
+        """Returns up to *limit* bytes of one of our own streams from *place* on, no further than its `end`.
+
+        For readers that are told by `on_news`. Those that ask from the same place after the same news get the same bytes.
+        """
+        with self._lock:
+            stream = self._own[name]
+            piece = stream.ring.since(place, limit)
+            excess = piece.position - max(stream.announced, place + piece.dropped)
+            return piece if excess <= 0 else Piece(piece.data[:-excess], piece.position - excess, piece.dropped)
+
     def tail(self, model: str, lines: int = 10) -> str:
         """Returns the last lines that the newest run of *model* printed, plain: for an error message."""
         with self._lock:
@@ -218,6 +242,9 @@ class LogBook:
         with self._lock:
             self._loop = asyncio.get_running_loop()
             self._loop_thread = threading.get_ident()
+            for stream in self._own.values():
+                # What was written before there was a loop is no news.
+                stream.announced = stream.ring.end
         return self
 
     async def __aexit__(
@@ -275,6 +302,8 @@ class LogBook:
                 stream.announced = stream.ring.end
             if self._outlet is not None:
                 self._outlet.nudge()
+        if self.on_news is not None:
+            self.on_news()
 
 
 class Follower:

@@ -1,0 +1,302 @@
+"""News for whoever watches: published from anywhere in the program, read by any number of subscribers.
+
+Theory of operation
+-------------------
+- A topic keeps its last events once, for all subscribers together; a subscriber is a place in each of its topics, as a reader
+  of a log is (`ring`). Publishing is therefore one entry in a dict however many read, and none at all when nobody does, and
+  one that never reads holds nothing that the others do not hold as well.
+- An event with a key takes the place of the one before it with the same key. So of what *is* (the state of the models, the bytes
+  of a request) a slow subscriber gets the latest and no backlog; of what *happens* it gets every event.
+- A topic is bounded. Who falls behind that far finds the oldest gone, and is told how many and of which topics: what to do
+  about it, which is to look at everything anew, is its own affair.
+- Subscribers are woken at most every `TICK` seconds and a few at a time, so that what is published thousands of times in
+  a second, or read by hundreds, costs the requests next to nothing. After a silence they are woken at once.
+- Subscribers that stand at the same place get the very same `Batch`, so what one has made of it serves the others.
+
+Everything happens on the thread of the loop. `publish` neither waits nor raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from operator import attrgetter
+from typing import TYPE_CHECKING, Self
+
+import anyio
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+SIZE = 1024
+"""Events that a topic keeps; the oldest go first. Source: compatibility specification 3.10."""
+
+TICK = 0.05
+"""Seconds between two batches for a subscriber."""
+
+AT_ONCE = 25
+"""Subscribers woken in one turn of the loop: at some 20 µs each, requests wait half a millisecond for them."""
+
+
+class Event:
+    """One thing that has happened."""
+
+    __slots__ = ("data", "frame", "number", "topic", "turn")
+
+    def __init__(self, topic: str, data: object, number: int, turn: int) -> None:
+        self.topic = topic
+        self.data = data
+        """What the publisher says; by convention no more than is at hand, to be worked out by the first who sends it."""
+        self.number = number
+        """Counts the events of all topics."""
+        self.turn = turn
+        """Counts those of its own."""
+        self.frame: bytes | None = None
+        """For subscribers: what one has made of it for all."""
+
+
+class Batch:
+    """What a subscriber is told at a time: the events in order, and what it has missed before them."""
+
+    __slots__ = ("events", "frame", "missed")
+
+    def __init__(self, events: tuple[Event, ...], missed: Mapping[str, int]) -> None:
+        self.events = events
+        self.missed = missed
+        """Topic -> how many of its events have gone by; those that later ones had replaced are counted, too."""
+        self.frame: bytes | None = None
+        """For subscribers: what one has made of it for all."""
+
+
+class _Topic:
+    """The last events of one topic. There is one only while somebody reads it."""
+
+    __slots__ = ("events", "lost", "readers", "turn")
+
+    def __init__(self) -> None:
+        self.events: OrderedDict[Hashable, Event] = OrderedDict()
+        self.turn = 0
+        """Of the newest event."""
+        self.lost = 0
+        """Turn of the newest event that had to go for the bound's sake."""
+        self.readers: set[Subscription] = set()
+
+
+class Bus:
+    """All topics. A topic needs no declaration."""
+
+    def __init__(self, size: int = SIZE, tick_s: float = TICK) -> None:
+        # the same for its whole life
+        self._size = size
+        self._tick_s = tick_s
+
+        # as things are
+        self._topics: dict[str, _Topic] = {}
+        self._number = 0
+        self._closed = False
+        self._came = anyio.Event()
+        """Set and replaced when somebody begins to read a topic that nobody read."""
+        self._last_batch: tuple[dict[str, int], int, Batch] | None = None
+        """Where its readers stood, how many events there had been, and what they got."""
+
+        # of waking
+        self._stirred: set[str] = set()
+        """Topics with news that nobody was woken for."""
+        self._due: set[Subscription] = set()
+        """Who asked to be woken in any case."""
+        self._timer: asyncio.Handle | None = None
+        self._woken_at = float("-inf")
+
+    def publish(self, topic: str, data: object = None, key: Hashable = None) -> None:
+        """Tells the readers of *topic*, if there are any.
+
+        key: of an event that replaces the one before it with the same key; None: it stands for itself.
+        """
+        kept = self._topics.get(topic)
+        if kept is None:
+            return
+        self._number += 1
+        kept.turn += 1
+        events = kept.events
+        events[self._number if key is None else (key,)] = Event(topic, data, self._number, kept.turn)
+        if key is not None:
+            events.move_to_end((key,))
+        if len(events) > self._size:
+            kept.lost = events.popitem(last=False)[1].turn
+        # Not the readers themselves: there may be hundreds, and this is on the path of requests.
+        self._stirred.add(topic)
+        if self._timer is None:
+            self._arm()
+
+    def changed(self, topic: str) -> None:
+        """Tells the readers of *topic* that it has changed: of several such events they see the last."""
+        self.publish(topic, key="")
+
+    def is_read(self, topic: str) -> bool:
+        """Whether anybody reads *topic*."""
+        return topic in self._topics
+
+    async def wait_read(self, *topics: str) -> None:
+        """Returns when somebody reads any of *topics*."""
+        while not any(topic in self._topics for topic in topics):
+            await self._came.wait()
+
+    def subscribe(self, topics: Iterable[str]) -> Subscription:
+        """Returns a reader of *topics*, from now on; to be closed, best as a context manager. To be called inside the loop."""
+        return Subscription(self, frozenset(topics))
+
+    @property
+    def subscribers(self) -> int:
+        """How many there are."""
+        return len(self._readers())
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is over."""
+        return self._closed
+
+    def close(self) -> None:
+        """Ends all subscriptions, at once and for good."""
+        self._closed = True
+        for reader in self._readers():
+            reader._end()  # noqa: SLF001 - one thing in two parts
+
+    def _readers(self) -> set[Subscription]:
+        return {reader for topic in self._topics.values() for reader in topic.readers}
+
+    # For subscriptions
+
+    def _enter(self, reader: Subscription) -> dict[str, int]:
+        """Adds *reader*, and returns where it begins."""
+        places = {}
+        for name in reader.topics:
+            topic = self._topics.get(name)
+            if topic is None:
+                topic = self._topics[name] = _Topic()
+                self._came.set()
+                self._came = anyio.Event()
+            topic.readers.add(reader)
+            places[name] = topic.turn
+        return places
+
+    def _leave(self, reader: Subscription) -> None:
+        for name in reader.topics:
+            topic = self._topics.get(name)
+            if topic is not None:
+                topic.readers.discard(reader)
+                if not topic.readers:
+                    del self._topics[name]
+                    self._stirred.discard(name)
+                    # Its turns begin anew; places in the old one must not be taken for places in the new one.
+                    self._last_batch = None
+        self._due.discard(reader)
+
+    def _since(self, places: dict[str, int]) -> Batch:
+        """Returns what there is after *places*, and moves them there."""
+        last = self._last_batch
+        if last is not None and last[1] == self._number and last[0] == places:
+            batch = last[2]
+        else:
+            batch = self._collected(places)
+            self._last_batch = (places.copy(), self._number, batch)
+        for name in places:
+            places[name] = self._topics[name].turn
+        return batch
+
+    def _collected(self, places: Mapping[str, int]) -> Batch:
+        found: list[Event] = []
+        missed: dict[str, int] = {}
+        for name, place in places.items():
+            topic = self._topics[name]
+            if topic.lost > place:
+                missed[name] = topic.lost - place
+            for event in reversed(topic.events.values()):
+                if event.turn <= place:
+                    break
+                found.append(event)
+        found.sort(key=attrgetter("number"))
+        return Batch(tuple(found), missed)
+
+    # Waking
+
+    def _again(self, reader: Subscription) -> None:
+        self._due.add(reader)
+        if self._timer is None:
+            self._arm()
+
+    def _arm(self) -> None:
+        if self._stirred or self._due:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(max(self._woken_at + self._tick_s, loop.time()), self._wake)
+
+    def _wake(self) -> None:
+        due = self._due.union(*(self._topics[topic].readers for topic in self._stirred))
+        self._due = set()
+        self._stirred.clear()
+        # Until the last of them is woken, the timer is kept: who becomes due meanwhile waits for the next tick.
+        self._woken_at = asyncio.get_running_loop().time()
+        self._wake_some(list(due))
+
+    def _wake_some(self, due: list[Subscription]) -> None:
+        for reader in due[:AT_ONCE]:
+            reader._wake()  # noqa: SLF001 - one thing in two parts
+        rest = due[AT_ONCE:]
+        if rest:
+            self._timer = asyncio.get_running_loop().call_soon(self._wake_some, rest)
+        else:
+            self._timer = None
+            self._arm()
+
+
+class Subscription:
+    """One reader of some topics."""
+
+    __slots__ = ("_bus", "_changed", "_is_due", "_places", "on_close", "topics")
+
+    def __init__(self, bus: Bus, topics: frozenset[str]) -> None:
+        self._bus = bus
+        self.topics = topics
+        self.on_close: Callable[[], None] | None = None
+        """Called when the bus is closed, for a reader that is busy with something else; must not raise."""
+        self._is_due = False
+        self._changed = anyio.Event()
+        self._places = bus._enter(self)  # noqa: SLF001 - one thing in two parts
+
+    async def next(self) -> Batch | None:
+        """Waits for news, or for `again`, and returns it, which may then be empty; None when the bus is closed.
+
+        Cancelling it loses nothing.
+        """
+        while not self._is_due and not self._bus.closed:
+            self._changed = anyio.Event()
+            await self._changed.wait()
+        if self._bus.closed:
+            return None
+        self._is_due = False
+        return self._bus._since(self._places)  # noqa: SLF001
+
+    def again(self) -> None:
+        """Has `next` return with the next tick, whether there is news or not."""
+        self._bus._again(self)  # noqa: SLF001
+
+    def close(self) -> None:
+        """Ends it."""
+        self._bus._leave(self)  # noqa: SLF001
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _wake(self) -> None:
+        self._is_due = True
+        self._changed.set()
+
+    def _end(self) -> None:
+        self._changed.set()
+        if self.on_close is not None:
+            self.on_close()

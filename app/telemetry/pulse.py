@@ -1,0 +1,76 @@
+"""Tells the bus of what changes without anybody saying so: bytes of responses, and the waits in the queue.
+
+On the path of a request these would be events of their own, thousands in a second; here they are looked at now and then, and only
+while somebody watches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.telemetry.bus import Bus
+    from app.telemetry.inflight import Change, Entry, InFlight
+
+INFLIGHT = "inflight"
+QUEUE = "queue"
+
+BYTES_S = 0.25
+"""Seconds between two looks at the bytes. Source: compatibility specification 3.10."""
+
+QUEUE_EVERY = 2
+"""Of so many looks, one is at the queue as well."""
+
+
+class Pulse:
+    """The one who looks; `run` is its life."""
+
+    def __init__(self, bus: Bus, inflight: InFlight, waiting: Callable[[], int]) -> None:
+        """Prepares, and has *bus* told of what *inflight* knows itself. waiting: returns how many are in the queue."""
+        self._bus = bus
+        self._inflight = inflight
+        self._waiting = waiting
+        self._told: dict[int, int] = {}
+        """Bytes of each request, as they were looked at."""
+        self._had_queue = False
+        inflight.on_change = self._tell
+
+    async def run(self, every_s: float = BYTES_S) -> None:
+        """Looks until cancelled, while anybody reads about it."""
+        turn = 0
+        while True:
+            await self._bus.wait_read(INFLIGHT, QUEUE)
+            await anyio.sleep(every_s)
+            self.look_at_bytes()
+            turn += 1
+            if turn % QUEUE_EVERY == 0:
+                self.look_at_queue()
+
+    def look_at_bytes(self) -> None:
+        """Tells of the requests whose response has grown since the last look."""
+        if not self._bus.is_read(INFLIGHT):
+            self._told = {}
+            return
+        entries = self._inflight.snapshot()
+        for entry in entries:
+            if self._told.get(entry.id, 0) != entry.resp_bytes:
+                self._tell(entry, "upsert")
+        self._told = {entry.id: entry.resp_bytes for entry in entries}
+
+    def look_at_queue(self) -> None:
+        """Tells of the queue while anybody waits in it, and once when nobody does any more."""
+        has_queue = self._waiting() > 0
+        if has_queue or self._had_queue:
+            self._bus.changed(QUEUE)
+        self._had_queue = has_queue
+
+    def _tell(self, entry: Entry, change: Change) -> None:
+        """Publishes; on the path of requests."""
+        bus = self._bus
+        if bus.is_read(INFLIGHT):
+            # Who is gone is named and not kept: its headers need not be remembered for those who are slow.
+            bus.publish(INFLIGHT, entry if change == "upsert" else entry.id, key=entry.id)
