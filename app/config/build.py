@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from app.config import patterns, peers, profiles, routing, selectors, store
 from app.config.addresses import address, is_here, timeouts
-from app.config.catalog import Capabilities, Catalog, Filters, LogSettings, Model, ModelSpec
+from app.config.catalog import Capabilities, Catalog, Filters, LogSettings, Model, ModelSpec, Records
 from app.config.commands import arguments
 from app.config.filters import filters
 from app.config.routing import Names
+from app.config.sections import StoreFile
 from app.launchers.protocol import LaunchSpec
 from planners.protocol import ModelId
 
@@ -109,6 +110,7 @@ class _Builder:
             max_queued=max_queued,
             preload=preload,
             logs=self._logs(),
+            records=self._records(),
             include_aliases_in_list=file.include_aliases_in_list,
             peers=MappingProxyType(found_peers),
             selectors=MappingProxyType(found_selectors),
@@ -133,6 +135,35 @@ class _Builder:
                 message = f'"{expression}" is not a regular expression that can be used: {exc}'
                 raise self._document.error(path, message) from exc
         return tuple(found)
+
+    def _records(self) -> Records:
+        file = self._file
+        store = file.store or StoreFile()
+        for value, path in (
+            (store.max_age, ("store", "maxAge")),
+            (store.max_size, ("store", "maxSize")),
+            (file.captures.max_size, ("captures", "maxSize")),
+        ):
+            if value < 0:
+                raise self._document.error(path, f"expected 0 or more, got {value:g}")
+        if file.captures.persist and file.store is None:
+            raise self._document.error(
+                ("captures", "persist"),
+                "captures are kept beside the store, and there is none",
+                "add store: {path: FILE}",
+            )
+        return Records(
+            store=store.path,
+            store_max_age_s=store.max_age,
+            store_max_bytes=store.max_size << 20,
+            in_memory=file.metrics_max_in_memory if file.metrics_max_in_memory > 0 else 1000,
+            capture_bytes=max(file.capture_buffer, 0) << 20,
+            capture_folder=f"{store.path}.captures" if file.captures.persist else "",
+            capture_folder_bytes=file.captures.max_size << 20,
+            session_headers=tuple(
+                name.strip().lower().encode() for name in file.ui.activity.session_id if name.strip()
+            ),
+        )
 
     def _api_keys(self) -> tuple[str, ...]:
         for position, key in enumerate(self._file.api_keys):

@@ -188,6 +188,27 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Records:
+    """What is remembered of requests, and where."""
+
+    store: str = ""
+    """Path of the activity's file; empty: in memory."""
+    store_max_age_s: float = 0.0
+    """0: for ever."""
+    store_max_bytes: int = 1024 << 20
+    """0: any size."""
+    in_memory: int = 1000
+    """Requests remembered without a file."""
+    capture_bytes: int = 5 << 20
+    """Of captures in memory, compressed; 0: nothing is captured."""
+    capture_folder: str = ""
+    """Where captures are kept across restarts; empty: nowhere."""
+    capture_folder_bytes: int = 256 << 20
+    session_headers: tuple[bytes, ...] = (b"x-session-id", b"x-litellm-session-id")
+    """Headers that name a session, in lower case; the first that a request has counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
     """The whole configuration, resolved."""
 
@@ -206,6 +227,7 @@ class Catalog:
     """Requests that may wait at once, of all models."""
     preload: tuple[ModelId, ...] = ()
     logs: LogSettings = LogSettings()
+    records: Records = Records()
     include_aliases_in_list: bool = False
     peers: Mapping[str, Peer] = field(default_factory=lambda: MappingProxyType({}))
     selectors: Mapping[str, Selector] = field(default_factory=lambda: MappingProxyType({}))

@@ -12,6 +12,7 @@ from pydantic import Field
 from app.config.field_types import Count, Flag, Free, NotActedOn, Seconds, Span, Text
 from app.config.sections import (
     CapabilitiesFile,
+    CapturesFile,
     FiltersFile,
     MatrixFile,
     PeerFile,
@@ -87,7 +88,7 @@ class ModelFile(Settings):
         default={}, description="Macros of this model alone; they replace global ones of the same name."
     )
     metadata: dict[str, Free] = Field(default={}, description="Anything; shown in the model list.")
-    send_loading_state: Annotated[Flag | None, NotActedOn()] = Field(
+    send_loading_state: Flag | None = Field(
         default=None, description="Streams tell that the model is loading; the top-level value by default."
     )
     timeouts: TimeoutsFile = Field(default=TimeoutsFile(), description="Limits of the connections to the server.")
@@ -182,9 +183,7 @@ class ConfigFile(Settings):
         description="Seconds a model may take to stop before it is killed; 0: 10.",
         json_schema_extra={"minimum": 0},
     )
-    send_loading_state: Annotated[Flag, NotActedOn()] = Field(
-        default=False, description="Streams tell that the model is loading."
-    )
+    send_loading_state: Flag = Field(default=False, description="Streams tell that the model is loading.")
     max_queued: Count = Field(
         default=1000,
         description="Requests that may wait for models at once; more get 503.",
@@ -207,14 +206,15 @@ class ConfigFile(Settings):
     matrix: MatrixFile | None = Field(default=None, description="Older place of routing.router.settings.matrix.")
     api_keys: list[Text] = Field(default=[], description="Keys of which clients must send one; none: nobody is asked.")
     log_requests: Flag = Field(default=False, description="Has no effect; kept for older files.")
-    metrics_max_in_memory: Annotated[Count, NotActedOn()] = Field(
-        default=1000, description="Requests kept in the activity list."
+    metrics_max_in_memory: Count = Field(
+        default=1000, description="Requests kept in the list of activity while there is no store."
     )
-    capture_buffer: Annotated[Count, NotActedOn()] = Field(
-        default=5, description="MiB of captured requests and answers kept."
+    capture_buffer: Count = Field(
+        default=5, description="MiB of captured requests and answers kept in memory; 0: none are captured."
     )
-    store: Annotated[StoreFile | None, NotActedOn()] = Field(default=None, description="Where activity is kept.")
-    ui: Annotated[UiFile, NotActedOn()] = Field(default=UiFile(), description="The web page.")
+    store: StoreFile | None = Field(default=None, description="Where activity is kept; in memory by default.")
+    captures: CapturesFile = Field(default=CapturesFile(), description="Where captures are kept.")
+    ui: UiFile = Field(default=UiFile(), description="The web page.")
     performance: Annotated[PerformanceFile, NotActedOn()] = Field(
         default=PerformanceFile(), description="The hardware monitor."
     )

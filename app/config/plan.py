@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
-from app.config.catalog import Catalog, LogSettings, Model
+from app.config.catalog import Catalog, LogSettings, Model, Records
 from planners.protocol import ModelId
 
 _NAMES = {
@@ -26,6 +26,14 @@ _NAMES = {
     "patience_s": "routing.scheduler.settings.fifo.patience",
     "min_residency_s": "routing.scheduler.settings.fifo.minResidency",
     "preload": "hooks.on_startup.preload",
+    "store": "store.path",
+    "store_max_age_s": "store.maxAge",
+    "store_max_bytes": "store.maxSize",
+    "in_memory": "metricsMaxInMemory",
+    "capture_bytes": "captureBuffer",
+    "capture_folder": "captures.persist",
+    "capture_folder_bytes": "captures.maxSize",
+    "session_headers": "ui.activity.session_id",
     "level": "logLevel",
     "time_format": "logTimeFormat",
     "to_stdout": "logToStdout",
@@ -33,8 +41,10 @@ _NAMES = {
 }
 """Field -> setting, where it is not just spelt the other way."""
 
-_AT_START_ONLY: frozenset[str] = frozenset()
-"""Settings that are looked at when Hostler starts, and not again: none yet. Those given as flags cannot change under it at all."""
+_AT_START_ONLY = frozenset(
+    {"store.path", "store.maxAge", "store.maxSize", "metricsMaxInMemory", "captures.persist", "captures.maxSize"}
+)
+"""Settings that are looked at when Hostler starts, and not again. Those given as flags cannot change under it at all."""
 
 _MEANT = frozenset({"models", "aliases", "planner", "peer_models", "sources", "warnings"})
 """Fields of a catalog that other fields or `models` tell of, or that are no settings."""
@@ -122,7 +132,7 @@ def _settings(old: Catalog, new: Catalog) -> Iterator[str]:
         before, after = getattr(old, field.name), getattr(new, field.name)
         if before == after:
             continue
-        if isinstance(before, LogSettings):
+        if isinstance(before, LogSettings | Records):
             yield from _differing(before, after)
         elif isinstance(before, Mapping):
             for name in sorted({*before, *after}):

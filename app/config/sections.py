@@ -90,6 +90,19 @@ class StoreFile(Settings):
     """Where activity is kept."""
 
     path: Text = Field(default="", description="Path of an SQLite file.")
+    max_age: Duration = Field(default=0.0, description="Time after which a request is forgotten, as 720h; 0s: never.")
+    max_size: Count = Field(
+        default=1024,
+        description="MiB the file may grow to before the oldest requests are forgotten; 0: any.",
+        json_schema_extra={"minimum": 0},
+    )
+
+
+class CapturesFile(Settings):
+    """Where captured requests and answers are kept."""
+
+    persist: Flag = Field(default=False, description="Kept in files beside the store, and so across restarts.")
+    max_size: Count = Field(default=256, description="MiB of these files.", json_schema_extra={"minimum": 1})
 
 
 class PerformanceFile(Settings):

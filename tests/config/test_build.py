@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config.catalog import Timeouts
+from app.config.catalog import Records, Timeouts
 from app.config.loader import load_document
 from app.config.yaml_reader import read as read_yaml
 from planners.groups import Group, GroupPlanner
@@ -505,3 +505,39 @@ def test_the_first_broken_rule_in_the_documented_order_is_told(first: int) -> No
         written.setdefault(text.partition(":")[0], text)
 
     assert refusal("\n".join(reversed(written.values()))).path.startswith(RULES[first][1])
+
+
+def test_records_are_kept_in_memory_by_default() -> None:
+    assert read("models: {}").records == Records()
+
+
+def test_records_are_kept_as_the_file_says(tmp_path: Path) -> None:
+    store = tmp_path / "activity.db"
+    written = f"""
+store: {{path: "{store}", maxAge: 1h, maxSize: 2}}
+captures: {{persist: true, maxSize: 3}}
+metricsMaxInMemory: 7
+captureBuffer: 1
+ui: {{activity: {{session_id: [X-Chat]}}}}
+"""
+
+    assert read(written).records == Records(
+        str(store), 3600.0, 2 << 20, 7, 1 << 20, f"{store}.captures", 3 << 20, (b"x-chat",)
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("captures: {persist: true}", "captures.persist: captures are kept beside the store, and there is none"),
+        ("captures: {maxSize: -1}", "captures.maxSize: expected 0 or more, got -1"),
+    ],
+)
+def test_wrong_records_are_refused(written: str, expected: str) -> None:
+    assert expected in str(refusal(written))
+
+
+def test_none_captured_and_none_remembered_is_not_less_than_none() -> None:
+    records = read("captureBuffer: -3\nmetricsMaxInMemory: 0").records
+
+    assert (records.capture_bytes, records.in_memory) == (0, 1000)

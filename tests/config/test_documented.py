@@ -22,6 +22,7 @@ DOCUMENTED_DEFAULTS = {
     "models.*.proxy": "http://localhost:${PORT}",
     "models.*.sendLoadingState": "the top-level one",
     "performance.every": "5s",
+    "store.maxAge": "0s",
 }
 """What stands for a default that is no plain value in the schema."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config.catalog import Capabilities, Catalog, Filters, LogSettings, Model, Peer, Profile, Timeouts
+from app.config.catalog import Capabilities, Catalog, Filters, LogSettings, Model, Peer, Profile, Records, Timeouts
 from app.config.loader import load_text
 from app.config.plan import ModelChange, ReloadPlan, plan
 from planners.groups import Group, GroupPlanner
@@ -191,6 +191,8 @@ def _other(value: object) -> object:
     match value:
         case LogSettings():
             return LogSettings("x", "x", "x")
+        case Records():
+            return Records("x", 1.5, 1, 1, 1, "x", 1, (b"x",))
         case bool():
             return not value
         case tuple():
