@@ -1,0 +1,77 @@
+"""An answer that is streamed: the events up to the first content and the last ones are read, those between are let by.
+
+What a stream says of its cost, every dialect says where it opens or where it closes; between lie hundreds of events with a
+token each. Even looking for a word in each of them costs as much as forwarding it, so they are not looked at at all. What follows
+from it: usage that is said only in the middle, more than `Tail.SIZE` before the end, is missed.
+"""
+
+from __future__ import annotations
+
+from app.metering.content import has_content
+from app.metering.documents import Document, document
+from app.metering.extractors import extract
+from app.metering.sse import Event, Reader, Tail, data_of
+from app.metering.usage import Tally
+
+
+class Stream:
+    """Reads one stream into a tally."""
+
+    __slots__ = ("_opening", "_tail", "_tally", "has_content")
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._opening = Reader()
+        self._tail = Tail()
+        self.has_content = False
+        """Whether the first event with generated content has come."""
+
+    def add(self, chunk: bytes) -> None:
+        """Takes up the next bytes."""
+        if self.has_content:
+            self._tail.add(chunk)
+            return
+        self._opening.add(chunk)
+        while (event := self._opening.next()) is not None:
+            if self._read(event):
+                self.has_content = True
+                self._tail.add(self._opening.rest())
+                return
+
+    def close(self) -> None:
+        """Reads what is still to be read: there will be no more."""
+        self._read(data_of(self._opening.rest()))
+        for each in self._closing():
+            extract(each, self._tally)
+
+    def _closing(self) -> list[Document]:
+        """Returns the documents at the end: from that on which says why it ends or what it has cost, whichever is first.
+
+        Looked for from the last one backwards, so most of what was kept is not even parsed.
+        """
+        said = Tally()
+        found: list[Document] = []
+        for event in reversed(self._tail.events()):
+            for each in reversed(documents(event)):
+                extract(each, said)
+                found.append(each)
+            if said.found and said.stop_reason:
+                break
+        found.reverse()
+        return found
+
+    def _read(self, event: Event) -> bool:
+        """Takes up what *event* says; returns whether it has content."""
+        found = documents(event)
+        for each in found:
+            extract(each, self._tally)
+        return any(map(has_content, found))
+
+
+def documents(event: Event) -> list[Document]:
+    """Returns what the lines of *event* hold: each a document, as careless servers have it, or one document in all of them."""
+    found = [each for line in event if (each := document(line)) is not None]
+    if not found and len(event) > 1:
+        joined = document(b"\n".join(event))
+        return [] if joined is None else [joined]
+    return found
