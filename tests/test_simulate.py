@@ -305,3 +305,26 @@ def test_broken_database_is_told_of(tmp_path: Path) -> None:
     file.write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 20)
     with pytest.raises(TraceError, match="cannot be read"):
         list(read_trace(file))
+
+
+def test_figures_in_the_documents_are_those_it_prints(tmp_path: Path) -> None:
+    """Types what docs/swapping.md shows, in order, and compares all that is printed."""
+    text = (ROOT / "docs" / "swapping.md").read_text()
+    (yaml,) = re.findall(r"^```yaml\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    (tmp_path / "abc.yaml").write_text(yaml)
+    blocks = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for block in blocks:
+        shown = re.sub(r"^\$ .*\n", "", block, flags=re.MULTILINE)
+        typed = "\n".join(re.findall(r"^\$ (.*)", block, re.MULTILINE))
+        done = subprocess.run(
+            ["/bin/sh", "-e", "-c", typed],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path, "COLUMNS": "80"},
+            capture_output=True,
+            text=True,
+        )
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert shown == done.stdout
+    assert len(blocks) == 2
