@@ -2,11 +2,11 @@
 
 router ← clean paths ← preflight ← no upgrade ← error boundary ← access log ← uvicorn
   → auth, around each of these that is not open to everybody
-      /v1/chat/completions, …   track → resolve → limit → inference → lease → forwarder
-      /upstream/{model}/…       track           → limit → inference → lease → forwarder
-      websockets there, /comfyui/…  track       → limit → tunnel → lease
-                                            (a peer's model:  inference → peers → forwarder)
-      everything else           an endpoint each
+      /v1/chat/completions, …       track → resolve → limit → inference → lease → forwarder
+      /upstream/{model}/…           track           → limit → inference → lease → forwarder
+      websockets there, /comfyui/…  track           → limit → tunnel → lease
+                                             (a peer's model: inference → peers → forwarder)
+      everything else               an endpoint each
 """
 
 from __future__ import annotations
