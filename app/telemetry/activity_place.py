@@ -67,16 +67,20 @@ class Place:
             logger.info("activity is written to %s again", path or "memory")
         self.is_degraded = False
 
-    def close(self) -> None:
-        """Closes the database in use."""
+    def close(self, now: float) -> None:
+        """Closes the database in use; what is in memory for want of the file goes there, if that can be written now."""
+        if self.is_degraded:
+            self.open(now)
+        if self.is_degraded:
+            logger.warning("the activity since %s could not be written is lost", self.settings.path)
         self.database.close()
 
     def reconfigure(self, settings: StoreSettings, now: float) -> None:
-        """Takes other *settings*. Records in memory go along to a file."""
+        """Takes other *settings*. Records in memory go along to a file. One that could not be written is tried again."""
         moves = settings.path != self.settings.path
         self.settings = settings
         self._prune_at = now
-        if moves:
+        if moves or self.is_degraded:
             self.open(now)
 
     def write(self, rows: list[Row], now: float) -> None:

@@ -202,7 +202,7 @@ class Writer:
                 self._done = (self._queue[0][0] if self._queue else self._next) - 1
                 self._turn.notify_all()
             if work.is_last:
-                self._place.close()
+                self._place.close(time.monotonic())
                 return
 
     def _take(self) -> _Work:

@@ -211,7 +211,8 @@ class Database:
             deleted = max(deleted, self._delete("id > ? ORDER BY id", 0, min(excess, SLICE)))
         if deleted:
             with self.lock:
-                self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+                # A script, because a single statement would be left after its first page.
+                self._connection.executescript("PRAGMA incremental_vacuum")
         return deleted > 0
 
     def save_history(self, learned: Mapping[ModelId, Learned]) -> None:
