@@ -1,0 +1,213 @@
+"""Keeps what passes by of one exchange, on the path of the request: references and one copy of the answer, nothing else.
+
+Everything that costs time (decoding, taking secrets out, packing) is done after the answer has ended, see `captures`.
+
+What is left out, and said so in the capture:
+- Bodies of endpoints that carry sound or images, by the rules of `capture_record.kept`.
+- Request bodies that were spooled to a file, which are multipart or below /upstream and longer than 1 MiB: reading them
+  back would make the request wait.
+- What is beyond the limits below.
+
+The reference implementation keeps nothing of a failed answer's body. We keep its beginning, of every endpoint: it says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from app.telemetry.capture_record import Capture, kept
+from app.telemetry.redact import redacted_body, redacted_headers, redacted_target
+
+if TYPE_CHECKING:
+    from app.asgi import Body
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
+
+Decode = Callable[[bytes, str], Iterable[bytes]]
+"""Yields what a body of this Content-Encoding (in lower case) becomes. Raises ValueError where it cannot. In any thread."""
+
+REQUEST_LIMIT = 16 << 20
+"""Bytes kept of a request's body."""
+
+RESPONSE_LIMIT = 4 << 20
+"""Bytes kept of an answer's body, as it came and once more when it is decoded."""
+
+ERROR_LIMIT = 64 << 10
+"""Bytes kept of the body of an answer of status 400 or more."""
+
+FREE = 16 << 10
+"""Bytes of its answer that each recorder may keep without asking: most answers are no longer."""
+
+STEP = 64 << 10
+"""Bytes asked for at a time beyond that."""
+
+
+class Allowance:
+    """Bytes that all recorders together may hold; when it is used up, further answers are cut. For one thread."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, total: int) -> None:
+        self.left = total
+
+    def take(self, size: int) -> bool:
+        """Takes *size* bytes, if there are so many left."""
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+
+class CaptureRecorder:
+    """Records one exchange. Given to `Captures.add` at its end, or closed."""
+
+    __slots__ = (
+        "_allowance", "_began", "_body", "_ended", "_error", "_headed", "_keeps_request", "_keeps_response", "_limit",
+        "_method", "_path", "_request", "_request_headers", "_request_size", "_response_headers", "_response_size",
+        "_room", "_status", "_taken", "_target", "_time",
+    )  # fmt: skip
+
+    def __init__(
+        self, allowance: Allowance, method: str, path: str, headers: RawHeaders, body: Body, target: bytes = b""
+    ) -> None:
+        """Begins.
+
+        path: by which the rules go, as the client asked for it, below `/upstream/{model}` the path there.
+        headers, body: as they go to the upstream, after filters. The body may be closed at any time from now on.
+        target: the path and query the client asked for, as on the wire; empty: made of *path*.
+        """
+        # the same for its whole life
+        self._allowance = allowance
+        self._method = method
+        self._path = path
+        self._target = target
+        self._request_headers = headers
+        self._request = body.data
+        self._request_size = body.size
+        parts = kept(path)
+        self._keeps_request = parts.request_body
+        self._keeps_response = parts.response_body
+        self._time = datetime.now(UTC)
+        self._began = monotonic()
+
+        # as the answer comes
+        self._status = 0
+        self._response_headers: RawHeaders | None = None
+        self._response_size = 0
+        self._body = bytearray()
+        self._limit = 0
+        self._room = 0
+        """Bytes that may still be kept without asking."""
+        self._taken = 0
+        """Bytes of the allowance that are to be given back."""
+        self._headed = 0.0
+        self._ended = 0.0
+        self._error = ""
+
+    def head(self, status: int, headers: RawHeaders) -> None:
+        """Notes the head of the answer. headers: as they go to the client; not changed from now on."""
+        self._status = status
+        self._response_headers = headers
+        self._headed = monotonic()
+        if status >= 400:
+            self._limit = ERROR_LIMIT
+        elif self._keeps_response:
+            self._limit = RESPONSE_LIMIT
+        self._room = min(FREE, self._limit)
+
+    def chunk(self, data: bytes) -> None:
+        """Notes a piece of the answer's body, as long as there is room for it."""
+        size = len(data)
+        self._response_size += size
+        if size <= self._room:
+            self._room -= size
+            self._body += data
+        elif self._room >= 0:
+            self._grow(data)
+
+    def _grow(self, data: bytes) -> None:
+        # The step that holds all of it; less where the limit is near.
+        wanted = min(-(-(len(data) - self._room) // STEP) * STEP, self._limit - len(self._body) - self._room)
+        if wanted > 0 and self._allowance.take(wanted):
+            self._taken += wanted
+            self._room += wanted
+        self._body += data[: self._room]
+        self._room -= len(data)  # below 0 from the first byte on that is left out: what comes after a hole is not kept
+
+    def finish(self, error: str = "", status: int = 0) -> None:
+        """Notes the end. Only the first call counts.
+
+        error: why it failed, for what no answer of the upstream says. status: what the client is told, if there was no head.
+        """
+        if not self._ended:
+            self._ended = monotonic()
+            self._error = error
+            self._status = self._status or status
+
+    def close(self) -> None:
+        """Gives back what it has taken. Idempotent; for who does not add it to the captures."""
+        self._allowance.left += self._taken
+        self._taken = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """How much is to be looked through and packed."""
+        return len(self._body) + (min(len(self._request), REQUEST_LIMIT) if self._keeps_request else 0)
+
+    @property
+    def encoding(self) -> str:
+        """The Content-Encoding of the answer, if there is anything to decode."""
+        if self._response_headers is not None and self._body:
+            for name, value in self._response_headers:
+                if len(name) == 16 and name.lower() == b"content-encoding":
+                    encoding = value.decode("latin-1").strip().lower()
+                    return "" if encoding == "identity" else encoding
+        return ""
+
+    def capture(self, decode: Decode) -> Capture:
+        """Returns what was recorded, decoded and without secrets. After the end; in any thread."""
+        request = self._request[:REQUEST_LIMIT] if self._keeps_request else b""
+        response: bytes = bytes(self._body)
+        is_cut = self._limit > 0 and len(response) < self._response_size
+        headers = None if self._response_headers is None else redacted_headers(self._response_headers)
+        encoding = self.encoding
+        if encoding and headers is not None:
+            try:
+                response, is_more = _decoded(decode(response, encoding))
+            except ValueError:
+                pass  # kept as it came, and the header says what it is
+            else:
+                is_cut = is_cut or is_more
+                headers = [each for each in headers if each[0].lower() != b"content-encoding"]
+        headed = self._headed or self._ended
+        return Capture(
+            method=self._method,
+            path=self._path,
+            target=redacted_target(self._target),
+            req_headers=redacted_headers(self._request_headers),
+            req_body=redacted_body(request) if request else None,
+            req_size=self._request_size,
+            status=self._status,
+            resp_headers=headers,
+            resp_body=redacted_body(response, of_response=True) if response else None,
+            resp_size=self._response_size,
+            resp_truncated=is_cut,
+            req_truncated=self._keeps_request and len(request) < self._request_size,
+            time=self._time.timestamp(),
+            wait_ms=(headed - self._began) * 1000,
+            receive_ms=(self._ended - headed) * 1000,
+            error=self._error,
+        )
+
+
+def _decoded(pieces: Iterable[bytes]) -> tuple[bytes, bool]:
+    """Returns what may be kept of *pieces*, and whether there is more."""
+    body = bytearray()
+    for piece in pieces:
+        body += piece
+        if len(body) > RESPONSE_LIMIT:
+            return bytes(body[:RESPONSE_LIMIT]), True
+    return bytes(body), False

@@ -1,0 +1,402 @@
+"""The captures there are: packed, under a byte budget, the oldest going first; in memory, or in files as well.
+
+Theory of operation
+-------------------
+- `add` is called on the event loop when an answer has ended, and does not wait. A small capture is packed at once, in some
+  20 µs: the way to another thread and back costs more. A large one, and one that has to be decoded, waits for `run`, which packs
+  in a worker thread, one after the other. Whoever asks meanwhile finds it: it only takes longer.
+- What waits to be packed is bounded by `PENDING_BYTES` and `PENDING`: beyond either a capture is dropped, and counted.
+- The index of all captures is here, in order of age, and only the loop's thread touches it. The budget is for packed bytes
+  and kept after every step. A capture over the budget by itself is left out, so that it does not drive out all others.
+- With a directory each packed capture is written to a file, too, and then its bytes are let go. Until then, or for good when
+  the disk fails, they stay in memory; under the same budget. At most `UNWRITTEN` wait to be written, the others stay in memory.
+- Files of an earlier run are taken over by name and size; one that proves to be broken is removed when it is asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+from anyio.abc import TaskStatus
+
+from app.telemetry.capture_files import CaptureFiles
+from app.telemetry.capture_record import BrokenCapture, Capture, Packer, unpack
+from app.telemetry.capture_recorder import Allowance, CaptureRecorder, Decode
+from app.telemetry.capture_search import Needle
+
+if TYPE_CHECKING:
+    from app.asgi import Body
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
+
+INLINE = 16 << 10
+"""Bytes of bodies that are packed at once: 100 µs at most (measured)."""
+
+PENDING = 256
+PENDING_BYTES = 64 << 20
+"""How many captures, and how many bytes, may wait to be packed. Beyond either the newest is dropped."""
+
+UNWRITTEN = 1024
+"""How many captures may wait to be written to files."""
+
+BATCH = 64
+BATCH_BYTES = 4 << 20
+"""Captures, and bytes to be packed, after which the worker lets others have a turn."""
+
+RECORDING = 64 << 20
+"""Bytes that the answers still being recorded may hold together, beyond the first few KiB of each."""
+
+FINAL_S = 3.0
+"""Seconds that what waits to be written may take at the end of the program."""
+
+FOUND = 100
+"""Captures that a search finds at most."""
+
+SEARCH_S = 2.0
+"""Seconds after which a search gives what it has found so far."""
+
+logger = logging.getLogger(__name__)
+
+
+class _Entry:
+    """One capture in the index: recorded, then packed, then perhaps in a file."""
+
+    __slots__ = ("packed", "recorder", "size")
+
+    def __init__(self, recorder: CaptureRecorder | None, size: int = 0) -> None:
+        self.recorder = recorder
+        """Until it is packed. Other threads read this first and `packed` second, so that is set before this is cleared."""
+        self.packed: bytes | None = None
+        """From then on, until it is in a file."""
+        self.size = size
+        """Length of its packed bytes; 0 until they are there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search has found."""
+
+    ids: list[int]
+    """The newest first."""
+    is_complete: bool
+    """Whether everything was looked through."""
+
+
+@dataclass(slots=True)
+class Losses:
+    """Captures that were not kept, since the start."""
+
+    dropped: int = 0
+    """Too many were waiting to be packed."""
+    too_large: int = 0
+    """Over the budget by themselves."""
+    failed: int = 0
+    """Could not be packed, or read again."""
+
+
+class Captures:
+    """All captures, by the id of their activity record. For the thread of the loop; `run` is to be running."""
+
+    def __init__(self, budget: int, decode: Decode, directory: Path | None = None) -> None:
+        """Prepares.
+
+        budget: packed bytes kept; 0 or less: nothing is.
+        directory: where captures outlive the program; None: nowhere.
+        """
+        # the same for its whole life
+        self._decode = decode
+        self._files = None if directory is None else CaptureFiles(directory)
+        self._allowance = Allowance(RECORDING)
+        self._packer = Packer()
+        """Of the loop's thread."""
+        self._worker = CapacityLimiter(1)
+        """Whoever packs in bulk, writes files or removes them."""
+        self._reading = CapacityLimiter(4)
+        self._searching = CapacityLimiter(1)
+
+        # as things are
+        self._budget = max(budget, 0)
+        self._entries: OrderedDict[int, _Entry] = OrderedDict()
+        self._used = 0
+        self._waiting: deque[tuple[int, _Entry]] = deque()
+        """For the worker, be it to be packed or to be written."""
+        self._unpacked = 0
+        self._unpacked_bytes = 0
+        self._to_remove: list[int] = []
+        """Captures whose files are no longer wanted."""
+        self._wake = anyio.Event()
+        self.losses = Losses()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is kept; if not, recording is in vain."""
+        return self._budget > 0
+
+    @property
+    def used_bytes(self) -> int:
+        """Packed bytes of all captures, in memory and in files."""
+        return self._used
+
+    def __len__(self) -> int:
+        """Returns how many there are."""
+        return len(self._entries)
+
+    # for the path of a request
+
+    def recorder(self, method: str, path: str, headers: RawHeaders, body: Body, target: bytes = b"") -> CaptureRecorder:
+        """Returns what records one exchange; see there for the arguments. It must come to `add`, or be closed."""
+        return CaptureRecorder(self._allowance, method, path, headers, body, target)
+
+    def add(self, number: int, recorder: CaptureRecorder) -> None:
+        """Takes in an exchange that has ended, as the newest. Never raises, never waits."""
+        recorder.finish()
+        size = recorder.held_bytes
+        is_small = size <= INLINE and not recorder.encoding
+        if not self.is_on:
+            recorder.close()
+            return
+        if not is_small and (self._unpacked >= PENDING or self._unpacked_bytes + size > PENDING_BYTES):
+            recorder.close()
+            self.losses.dropped += 1
+            return
+        if number in self._entries:
+            self._forget(number)
+        entry = self._entries[number] = _Entry(recorder)
+        if is_small:
+            self._settle(number, entry, _packed(self._packer, recorder, self._decode))
+            if self._files is None or entry.packed is None or len(self._waiting) >= UNWRITTEN:
+                return
+        else:
+            self._unpacked += 1
+            self._unpacked_bytes += size
+        self._waiting.append((number, entry))
+        self._wake.set()
+
+    # for who looks at them
+
+    def has(self, number: int) -> bool:
+        """Returns whether there is a capture of this id."""
+        return number in self._entries
+
+    def ids(self, limit: int = FOUND) -> Found:
+        """Returns the newest captures."""
+        newest = [number for number, _ in zip(reversed(self._entries), range(limit), strict=False)]
+        return Found(newest, len(newest) == len(self._entries))
+
+    async def get(self, number: int) -> Capture | None:
+        """Returns the capture of this id; None: there is none, or none any more."""
+        entry = self._entries.get(number)
+        if entry is None:
+            return None
+        try:
+            return await to_thread.run_sync(self._look, number, entry, limiter=self._reading)
+        except BrokenCapture as exc:
+            self._drop_broken(number, entry, exc)
+            return None
+
+    async def search(self, text: str, limit: int = FOUND, within_s: float = SEARCH_S) -> Found:
+        """Returns the newest captures that hold *text*; see `capture_search`. One search at a time, the others wait."""
+        until = time.monotonic() + within_s
+        needle = Needle(text)
+        async with self._searching:
+            entries = list(self._entries.items())
+            found, broken, is_complete = await to_thread.run_sync(self._search, entries, needle, limit, until)
+        for number, entry, why in broken:
+            self._drop_broken(number, entry, why)
+        return Found(found, is_complete)
+
+    async def delete(self, number: int) -> bool:
+        """Removes one, its file as well; returns whether it was there."""
+        if number not in self._entries:
+            return False
+        self._forget(number)
+        await self._remove_files()
+        return True
+
+    async def delete_all(self) -> None:
+        """Removes all, their files as well."""
+        for entry in self._entries.values():
+            if entry.recorder is not None:
+                entry.recorder.close()
+        self._entries.clear()
+        self._used = 0
+        if self._files is not None:
+            await to_thread.run_sync(self._files.remove_all, limiter=self._worker)
+
+    def reconfigure(self, budget: int) -> None:
+        """Takes another budget."""
+        self._budget = max(budget, 0)
+        if not self.is_on:
+            for number in list(self._entries):
+                self._forget(number)
+        self._evict()
+
+    # the worker
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Takes over the files there are, then packs and writes what waits, until it is cancelled."""
+        task_status.started()
+        try:
+            if self._files is not None:
+                self._take_over(await to_thread.run_sync(self._files.open, limiter=self._worker))
+            while True:
+                await self._wake.wait()
+                self._wake = anyio.Event()
+                while self._waiting or self._to_remove:
+                    await self._work()
+        finally:
+            if self._files is not None:
+                with anyio.move_on_after(FINAL_S, shield=True):
+                    while self._waiting or self._to_remove:
+                        await self._work()
+
+    def _take_over(self, files: list[tuple[int, int]]) -> None:
+        added = self._entries
+        self._entries = OrderedDict()
+        for number, size in files:
+            if number not in added:
+                # An empty file is none of ours; it is given a size so that it is found to be broken like others.
+                self._entries[number] = _Entry(None, max(size, 1))
+                self._used += max(size, 1)
+        self._entries.update(added)
+        self.reconfigure(self._budget)
+
+    async def _work(self) -> None:
+        """Does one batch. Cancelled, it leaves what waits as it was."""
+        await self._remove_files()
+        batch = []
+        size = 0
+        for number, entry in self._waiting:
+            batch.append((number, entry))
+            size += 0 if entry.recorder is None else entry.recorder.held_bytes
+            if len(batch) >= BATCH or size >= BATCH_BYTES:
+                break
+        done = await to_thread.run_sync(self._pack_and_write, batch, limiter=self._worker)
+        for packed, is_written in done:
+            number, entry = self._waiting.popleft()
+            recorder = entry.recorder
+            if recorder is not None:
+                self._unpacked -= 1
+                self._unpacked_bytes -= recorder.held_bytes
+                self._settle(number, entry, packed)
+            if is_written:
+                if self._entries.get(number) is entry:
+                    entry.packed = None
+                else:
+                    self._to_remove.append(number)
+
+    def _pack_and_write(self, batch: list[tuple[int, _Entry]]) -> list[tuple[bytes | None, bool]]:
+        """In a worker thread: returns the packed bytes of each, and whether they are in a file."""
+        packer = Packer()
+        done: list[tuple[bytes | None, bool]] = []
+        for number, entry in batch:
+            if self._entries.get(number) is not entry:
+                done.append((None, False))  # gone meanwhile
+                continue
+            recorder, packed = entry.recorder, entry.packed
+            if recorder is not None:
+                packed = _packed(packer, recorder, self._decode)
+            is_written = (
+                self._files is not None
+                and packed is not None
+                and len(packed) <= self._budget
+                and self._files.write(number, packed)
+            )
+            done.append((packed, is_written))
+        return done
+
+    async def _remove_files(self) -> None:
+        numbers, self._to_remove = self._to_remove, []
+        if self._files is not None and numbers:
+            await to_thread.run_sync(self._files.remove, numbers, limiter=self._worker)
+
+    # the index
+
+    def _settle(self, number: int, entry: _Entry, packed: bytes | None) -> None:
+        """Takes the packed form of an entry; without one, or over the budget, the entry goes."""
+        if packed is not None and len(packed) <= self._budget:
+            entry.packed = packed
+        recorder, entry.recorder = entry.recorder, None
+        if recorder is not None:
+            recorder.close()
+        if self._entries.get(number) is not entry:
+            return
+        if entry.packed is not None:
+            entry.size = len(entry.packed)
+            self._used += entry.size
+            self._evict()
+            return
+        if packed is None:
+            self.losses.failed += 1
+        else:
+            self.losses.too_large += 1
+        del self._entries[number]
+
+    def _evict(self) -> None:
+        while self._used > self._budget:
+            # Those that are not packed yet weigh nothing; there are at most `PENDING` of them.
+            self._forget(next(number for number, entry in self._entries.items() if entry.size))
+
+    def _forget(self, number: int) -> None:
+        entry = self._entries.pop(number)
+        self._used -= entry.size
+        if entry.recorder is not None:
+            entry.recorder.close()
+        elif entry.packed is None:
+            self._to_remove.append(number)
+            self._wake.set()
+
+    def _drop_broken(self, number: int, entry: _Entry, why: BrokenCapture) -> None:
+        # One that has just been evicted cannot be read either; nobody needs to know.
+        if self._entries.get(number) is entry:
+            logger.warning("capture %d is broken and removed: %s", number, why)
+            self.losses.failed += 1
+            self._forget(number)
+
+    # in worker threads
+
+    def _look(self, number: int, entry: _Entry) -> Capture:
+        """Returns what an entry holds, whatever state it is in. Raises BrokenCapture."""
+        recorder = entry.recorder
+        packed = entry.packed
+        if recorder is not None:
+            return recorder.capture(self._decode)
+        if packed is None:
+            assert self._files is not None
+            try:
+                packed = self._files.read(number)
+            except OSError as exc:
+                raise BrokenCapture(str(exc)) from exc
+        return unpack(packed)
+
+    def _search(
+        self, entries: list[tuple[int, _Entry]], needle: Needle, limit: int, until: float
+    ) -> tuple[list[int], list[tuple[int, _Entry, BrokenCapture]], bool]:
+        found: list[int] = []
+        broken: list[tuple[int, _Entry, BrokenCapture]] = []
+        for number, entry in reversed(entries):
+            if len(found) >= limit or time.monotonic() >= until:
+                return found, broken, False
+            try:
+                if needle.is_in(self._look(number, entry)):
+                    found.append(number)
+            except BrokenCapture as exc:
+                broken.append((number, entry, exc))
+        return found, broken, True
+
+
+def _packed(packer: Packer, recorder: CaptureRecorder, decode: Decode) -> bytes | None:
+    try:
+        return packer.pack(recorder.capture(decode))
+    except Exception:
+        # Of an observation; the request it belongs to has been served.
+        logger.exception("an exchange cannot be captured")
+        return None
