@@ -163,6 +163,9 @@ class Connection(Protocol):
     def watch(self, when_lost: Callable[[], None] | None) -> bool:
         """Has *when_lost* called once when the client leaves, or nothing any more (None). False: it has left already."""
 
+    def abort(self) -> None:
+        """Cuts the connection at once, whatever the client has not taken; what `watch` was given is called soon after."""
+
 
 CONNECTION = "hostler.connection"
 
@@ -223,16 +226,18 @@ class cancel_on_disconnect:  # noqa: N801 - reads as a statement: async with can
                 raise ClientDisconnected from exc
 
 
+Work = Callable[[], Coroutine[object, object, None]]
+
+
 class Belated:
     """Work beside a request, in a task of its own that is made only if its time comes: until then it costs a timer.
 
     Owned by who makes it, who calls `close` whatever happens.
     """
 
-    __slots__ = ("_error", "_name", "_over", "_task", "_timer", "_work")
+    __slots__ = ("_error", "_name", "_over", "_task", "_timer")
 
-    def __init__(self, work: Callable[[], Coroutine[object, object, None]], name: str) -> None:
-        self._work = work
+    def __init__(self, name: str) -> None:
         self._name = name
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -244,10 +249,11 @@ class Belated:
         """Whether its time has come."""
         return self._task is not None
 
-    def after(self, delay_s: float) -> None:
-        """Has it begin in so many seconds, instead of when it was to begin before; 0: as soon as the caller's task waits."""
+    def after(self, delay_s: float, work: Work) -> None:
+        """Has *work* begin in so many seconds, instead of what was to begin before; 0: as soon as the caller's task waits."""
         self.call_off()
-        self._timer = asyncio.get_running_loop().call_later(delay_s, self._begin)
+        # Only the timer knows the work, so that an owner whose method it is makes no cycle for the collector.
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._begin, work)
 
     def call_off(self) -> None:
         """Has it never begin; without effect when it has."""
@@ -255,14 +261,15 @@ class Belated:
             self._timer.cancel()
             self._timer = None
 
-    def _begin(self) -> None:
+    def _begin(self, work: Work) -> None:
+        self._timer = None
         self._over = over = anyio.Event()
-        self._task = asyncio.create_task(self._run(), name=self._name)  # noqa: TID251 - see the top
+        self._task = asyncio.create_task(self._run(work), name=self._name)  # noqa: TID251 - see the top
         self._task.add_done_callback(lambda _: over.set())
 
-    async def _run(self) -> None:
+    async def _run(self, work: Work) -> None:
         try:
-            await self._work()
+            await work()
         except Exception as exc:
             self._error = exc
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 
 import anyio
 import pytest
@@ -18,7 +19,10 @@ class Work:
         self.begun = anyio.Event()
         self.may_end = anyio.Event()
         self.ended_by = ""
-        self.belated = Belated(self._run, "belated work")
+        self.belated = Belated("belated work")
+
+    def begin(self, delay_s: float = 0.0) -> None:
+        self.belated.after(delay_s, self._run)
 
     async def _run(self) -> None:
         self.begun.set()
@@ -35,7 +39,7 @@ class Work:
 
 async def test_work_begins_once_the_owner_waits_and_is_awaited_to_its_end() -> None:
     work = Work()
-    work.belated.after(0)
+    work.begin()
 
     assert not work.belated.has_begun
 
@@ -49,7 +53,7 @@ async def test_work_begins_once_the_owner_waits_and_is_awaited_to_its_end() -> N
 
 async def test_work_that_is_called_off_is_never_a_task() -> None:
     work = Work()
-    work.belated.after(0)
+    work.begin()
     work.belated.call_off()
     for _ in range(3):
         await checkpoint()
@@ -61,8 +65,8 @@ async def test_work_that_is_called_off_is_never_a_task() -> None:
 
 async def test_new_time_takes_the_place_of_the_old_one() -> None:
     work = Work()
-    work.belated.after(0)
-    work.belated.after(3600)
+    work.begin()
+    work.begin(3600)
     for _ in range(3):
         await checkpoint()
 
@@ -71,12 +75,22 @@ async def test_new_time_takes_the_place_of_the_old_one() -> None:
     await work.belated.close()
 
 
+async def test_work_that_is_called_off_is_forgotten_without_the_collector() -> None:
+    work = Work()
+    work.begin(3600)
+    work.belated.call_off()
+    gone = weakref.ref(work)
+    del work
+
+    assert gone() is None
+
+
 async def test_work_that_fails_fails_its_owner_when_that_asks_for_it() -> None:
     async def fail() -> None:
         raise OSError("no")
 
-    belated = Belated(fail, "belated work")
-    belated.after(0)
+    belated = Belated("belated work")
+    belated.after(0, fail)
     await checkpoint()
     await checkpoint()
 
@@ -88,7 +102,7 @@ async def test_work_that_fails_fails_its_owner_when_that_asks_for_it() -> None:
 
 async def test_closing_ends_the_work_before_it_returns() -> None:
     work = Work()
-    work.belated.after(0)
+    work.begin()
     await work.begun.wait()
     await work.belated.close()
 
@@ -100,7 +114,7 @@ async def test_closing_ends_the_work_of_an_owner_that_is_cancelled() -> None:
     work = Work()
 
     async def own() -> None:
-        work.belated.after(0)
+        work.begin()
         try:
             await anyio.sleep_forever()
         finally:
@@ -117,7 +131,7 @@ async def test_closing_ends_the_work_of_an_owner_that_is_cancelled() -> None:
 
 async def test_task_that_has_not_run_yet_never_does_once_it_is_closed() -> None:
     work = Work()
-    work.belated.after(0)
+    work.begin()
     while not work.belated.has_begun:
         # Only the loop's next turn makes the task, and only the one after that runs it.
         await asyncio.sleep(0)

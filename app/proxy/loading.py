@@ -94,12 +94,12 @@ class LoadingStream:
         self._clock = clock
 
         # as things are
-        self._writer = Belated(self._write, f"loading stream of {model}")
-        self._settled = anyio.Event()
-        """The wait for the model is over, one way or the other."""
-        self._over = anyio.Event()
-        """The writer is to end."""
+        self._writer = Belated(f"loading stream of {model}")
+        self._wake: anyio.Event | None = None
+        """Ends the writer's pause; None: it is in none."""
         self._is_granted = False
+        self._is_over = False
+        """Whether the writer is to end."""
         self._has_begun = False
         """Whether the client has a status: 200."""
         self._is_passing = False
@@ -111,16 +111,19 @@ class LoadingStream:
 
     async def __aenter__(self) -> Self:
         # Not before this task waits for something: a lease that is granted at once is entered without.
-        self._writer.after(self._pace.silence_s if self._standing is None else 0.0)
+        self._writer.after(self._pace.silence_s if self._standing is None else 0.0, self._write)
         return self
 
     def granted(self) -> None:
         """Notes that the model is there."""
         self._is_granted = True
-        self._settled.set()
-        if self._standing is not None and not self._writer.has_begun:
+        if self._standing is None:
+            return
+        if self._writer.has_begun:
+            self._wake_writer()
+        else:
             self._standing = None
-            self._writer.after(self._pace.silence_s)
+            self._writer.after(self._pace.silence_s, self._write)
 
     def send(self, message: Message) -> Awaitable[None]:
         """Sends a message of the upstream's answer. Not a coroutine function: most of them only pass through.
@@ -136,8 +139,7 @@ class LoadingStream:
 
     async def _follow(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._over.set()
-            await self._writer.end()
+            await self._end_writer()
             if not self._has_begun:
                 self._is_passing = True
                 await self._send(message)
@@ -172,9 +174,7 @@ class LoadingStream:
 
     async def _tell(self, error: HostlerError) -> bool:
         """Ends a response that has begun with *error*; returns whether it had."""
-        self._settled.set()
-        self._over.set()
-        await self._writer.end()
+        await self._end_writer()
         if not self._has_begun:
             return False
         logger.warning("told within a loading stream, with status 200: %s", error, extra={"model": self._model})
@@ -187,18 +187,22 @@ class LoadingStream:
 
     async def _write(self) -> None:
         if self._standing is not None:
-            if not self._settled.is_set():
+            if not self._is_granted:
                 await self._tell_loading(self._standing)
-            await _within(self._over, self._pace.silence_s)
-        while not self._over.is_set():
+            await self._pause(self._pace.silence_s)
+        while not self._is_over:
             await self._say(comment(f"waiting for {self._model}"))
-            await _within(self._over, self._pace.silence_s)
+            await self._pause(self._pace.silence_s)
 
     async def _tell_loading(self, standing: Callable[[], Standing | None]) -> None:
         now = said_at = self._clock()
         story = Story(self._model, self._grammar, now)
         await self._say(story.opening())
-        while not await _within(self._settled, self._pace.update_s):
+        while True:
+            if not self._is_granted:
+                await self._pause(self._pace.update_s)
+            if self._is_granted or self._is_over:
+                break
             now = self._clock()
             text = story.update(standing(), now)
             if not text and now >= said_at + self._pace.silence_s:
@@ -208,6 +212,24 @@ class LoadingStream:
                 await self._say(text)
         if self._is_granted:
             await self._say(story.closing(self._clock()))
+
+    async def _pause(self, seconds: float) -> None:
+        """Waits, unless there is news for the writer."""
+        if self._is_over:
+            return
+        self._wake = anyio.Event()
+        with anyio.move_on_after(seconds):
+            await self._wake.wait()
+        self._wake = None
+
+    def _wake_writer(self) -> None:
+        if self._wake is not None:
+            self._wake.set()
+
+    async def _end_writer(self) -> None:
+        self._is_over = True
+        self._wake_writer()
+        await self._writer.end()
 
     async def _say(self, text: bytes) -> None:
         if not self._has_begun:
@@ -245,10 +267,3 @@ def _head(scope: Scope) -> list[tuple[bytes, bytes]]:
     if scope["http_version"] == "1.1" and b"close" not in header(scope, b"connection").lower():
         headers.append((b"connection", b"keep-alive"))
     return headers
-
-
-async def _within(event: anyio.Event, seconds: float) -> bool:
-    """Waits for *event* no longer than *seconds*; returns whether it has happened."""
-    with anyio.move_on_after(seconds):
-        await event.wait()
-    return event.is_set()
