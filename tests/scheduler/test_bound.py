@@ -127,7 +127,8 @@ PLANNERS: dict[str, Callable[[Sequence[ModelId], random.Random], tuple[SwapPlann
 
 numbers = st.integers(1, 2**32 - 1)
 gaps = st.sampled_from([0.0, 0.0, 0.25, 1.0, 1.0, 3.0, 10.0, 30.0])
-"""Bursts, streams that overlap, and lulls."""
+counts = st.sampled_from([1, 1, 1, 2, 5, 15])
+"""Single requests, bursts, and streams; they overlap."""
 
 
 @st.composite
@@ -141,12 +142,12 @@ def worlds(draw: st.DrawFn, kind: str) -> World:
     }
     longest_request_s = draw(st.sampled_from([0.0, 1.0, 10.0, 40.0]))
     parts = st.sampled_from([0.0, 1.0, 1.0, 0.5, 0.125])
-    arrivals = draw(st.lists(st.tuples(gaps, st.sampled_from(models), parts), min_size=2, max_size=25))
+    streams = draw(st.lists(st.tuples(gaps, st.sampled_from(models), parts, counts, gaps), min_size=1, max_size=10))
     requests: list[Request] = []
-    now = 0.0
-    for gap, model, part in arrivals:
-        now += gap
-        requests.append(Request(now, model, longest_request_s * part))
+    begins = 0.0
+    for gap, model, part, count, every in streams:
+        begins += gap
+        requests.extend(Request(begins + every * index, model, longest_request_s * part) for index in range(count))
     return World(
         terms,
         planner,
