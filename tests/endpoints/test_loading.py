@@ -17,6 +17,7 @@ from starlette.types import Message
 from app.config.catalog import Catalog
 from planners.protocol import ModelId
 from tests.asgi import Reply, call
+from tests.endpoints import catalogs
 from tests.endpoints.waiting import CALM, EAGER, RESTLESS, STEADY, World, until, world, writers
 from tests.fakes import catalog, model
 
@@ -687,3 +688,13 @@ async def test_error_of_an_upstream_says_it_as_well() -> None:
         reply = await here.client.post("/upstream/a/missing", json={})
 
     assert (reply.status_code, "x-hostler-swap-ms" in reply.headers) == (404, True)
+
+
+async def test_times_of_a_peer_are_its_own() -> None:
+    async with world(catalog(model("m"))) as there:
+        there.server("m")
+        async with world(catalogs.catalog(peers=[catalogs.peer("p", "m", base_url=there.url)])) as here:
+            reply = await here.client.post(CHAT, json={"model": "m"})
+
+    assert reply.status_code == 200
+    assert len(reply.headers.get_list("x-hostler-overhead-ms")) == 1
