@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
     from app.asgi import Body
     from app.config.catalog import Catalog, Model, PeerModel
+    from app.errors import HostlerError
+    from app.metering.usage import Usage
 
 KEY = "hostler.exchange"
 """Where an exchange lives in an ASGI scope."""
+
+ASKED = "hostler.asked"
+"""Where the name that a client asked for lives, if it is no model's: there is no exchange then."""
 
 
 class Claim(Protocol):
@@ -66,6 +71,13 @@ class Exchange:
     status: int = 0
     """Status of the upstream's answer."""
     first_byte_at: float = 0.0
+
+    # written by the loading stream
+    failure: HostlerError | None = None
+    """What the client was told of within a stream that had begun with status 200."""
+
+    # written by the layer that meters, when the answer has ended
+    usage: Usage | None = None
 
 
 def exchange_of(scope: Scope) -> Exchange:

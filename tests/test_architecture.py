@@ -63,7 +63,7 @@ MAY_IMPORT = {
     },
     "app.routing": {"app.config.catalog", "app.scheduler.instances", "planners.protocol"},
     "app.metering": set(),
-    "app.exchange": {"app.config.catalog", "planners.protocol"},
+    "app.exchange": {"app.config.catalog", "app.metering.usage", "planners.protocol"},
     "app.asgi": set(),
     "app.errors": set(),
     "app": set(),

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 OPEN = frozenset({"/health", "/wol-health", "/favicon.ico", "/upstream"})
 """Paths that need no key: they tell nothing. `/` does, as long as it is a page that lists the models and no mere redirect."""
 
+KEY_DIGEST = "hostler.key"
+"""Where the SHA-256 digest of a request's key lives in its scope, if keys are asked for: it tells keys apart."""
+
 REFUSAL = "unauthorized: invalid or missing API key"
 
 
@@ -57,15 +60,15 @@ class Auth:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serves one request. Not a coroutine function, for the sake of those who have no keys."""
         keys = self._current().api_keys
-        if not keys or self._knows(key_of(scope["headers"]), keys):
+        if not keys or self._knows(scope, keys):
             return self._app(scope, receive, send)
         return refuse(scope, send, Unauthorized(REFUSAL))
 
-    def _knows(self, key: bytes, keys: Sequence[str]) -> bool:
+    def _knows(self, scope: Scope, keys: Sequence[str]) -> bool:
         if keys is not self._keys:
             self._keys = keys
             self._digests = tuple(sha256(each.encode()).digest() for each in keys)
-        digest = sha256(key).digest()
+        scope[KEY_DIGEST] = digest = sha256(key_of(scope["headers"])).digest()
         known = False
         for each in self._digests:
             known |= hmac.compare_digest(digest, each)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.asgi import IN_MEMORY, JSON_LIMIT, Body, header, read_body
 from app.config.catalog import PeerModel
-from app.exchange import KEY, Exchange
+from app.errors import HostlerError
+from app.exchange import ASKED, KEY, Exchange
 from app.routing import filters, forms, json_body
 from app.routing.asked import Asked
 from app.routing.resolve import Routing, resolve
@@ -64,7 +65,11 @@ class Resolve:
             query: bytes = scope["query_string"]
             seen = await _look_into(query, body, content_type, in_query=self._in_query)
             asked = seen.asked.model
-            model, requested, selector = resolve(catalog, profile, asked, routing.reservations.choose)
+            try:
+                model, requested, selector = resolve(catalog, profile, asked, routing.reservations.choose)
+            except HostlerError:
+                scope[ASKED] = asked
+                raise
             if isinstance(model, PeerModel):
                 changes = model.peer.filters
                 if model.name != asked:

@@ -26,6 +26,7 @@ import anyio
 
 from app.asgi import Belated, header
 from app.errors import HostlerError, UpstreamError
+from app.exchange import exchange_of
 from app.proxy.forwarder import StreamBroken
 from app.proxy.loading_text import Grammar, Standing, Story, comment, failure, message_of
 
@@ -178,6 +179,7 @@ class LoadingStream:
         if not self._has_begun:
             return False
         logger.warning("told within a loading stream, with status 200: %s", error, extra={"model": self._model})
+        exchange_of(self._scope).failure = error
         status = error.answered if isinstance(error, Unfitting) else error.status
         event = failure(self._grammar, status, str(error), error.code)
         await self._send({"type": "http.response.body", "body": event})

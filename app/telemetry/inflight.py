@@ -70,11 +70,7 @@ class Entry:
     @property
     def path(self) -> str:
         """The path as the client asked for it; below `/upstream/{model}` the path there, as existing clients know it."""
-        path: str = self.scope["path"].removeprefix(self.scope.get("root_path", ""))
-        exchange = self.exchange
-        if exchange is not None and path.startswith("/upstream/"):
-            return unquote(exchange.path)
-        return path
+        return path_of(self.scope)
 
     def timestamp(self, now: float) -> datetime:
         """Returns when it arrived. now: the monotonic time.
@@ -158,6 +154,15 @@ class InFlight:
             entry.cancelled = True
             entry.task.cancel()
         return True
+
+
+def path_of(scope: Scope) -> str:
+    """Returns the path as the client asked for it; below `/upstream/{model}` the path there, as existing clients know it."""
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    exchange: Exchange | None = scope.get(KEY)
+    if exchange is not None and path.startswith("/upstream/"):
+        return unquote(exchange.path)
+    return path
 
 
 def metadata_of(exchange: Exchange) -> dict[str, str]:

@@ -1,0 +1,243 @@
+"""Measures every model request, and enters it into the log of activity when it has ended, however it has.
+
+Stands outside of whatever may refuse, so that refusals and failures are recorded, too; and inside the list of requests in
+flight, so that a request is never in neither. Nothing is kept of an answer but what its usage is read from (`app.metering`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from app.asgi import ClientDisconnected
+from app.config.catalog import Catalog
+from app.errors import HostlerError
+from app.exchange import ASKED, KEY, Exchange
+from app.metering.meter import Meter
+from app.metering.usage import Usage
+from app.middleware.access_log import CLIENT_LEFT
+from app.middleware.auth import KEY_DIGEST
+from app.middleware.capture import CAPTURE
+from app.proxy.forwarder import StreamBroken
+from app.telemetry.activity import ActivityLog
+from app.telemetry.activity_record import NO_METADATA, ActivityRecord
+from app.telemetry.captures import Captures
+from app.telemetry.inflight import metadata_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+FINGERPRINT = 4
+"""Bytes of a key's digest that tell keys apart."""
+
+
+class Metering:
+    """ASGI layer of one endpoint that leads to models."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        current: Callable[[], Catalog],
+        activity: ActivityLog,
+        captures: Captures,
+        *,
+        path: str = "",
+        recorded: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepares for one endpoint.
+
+        path: what upstreams are asked for here; empty: the exchange says it.
+        recorded: then, the paths of which requests are recorded.
+        """
+        self._app = app
+        self._current = current
+        self._activity = activity
+        self._captures = captures
+        self._path = path
+        self._recorded = recorded
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request and records it, if it is one to be recorded: source of the rule is compatibility specification 6.1."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        began = self._clock()
+        response = _Response(scope, send, self._clock)
+        status, error = 0, ""
+        try:
+            await self._app(scope, receive, response.send)
+        except ClientDisconnected:
+            status, error = CLIENT_LEFT, "the client left"
+            raise
+        except StreamBroken as exc:
+            status, error = 502, str(exc)
+            raise
+        except HostlerError as exc:
+            status, error = exc.status, str(exc)
+            raise
+        except asyncio.CancelledError:
+            # An operator did it, or Hostler is ending.
+            status, error = 502, "cancelled"
+            raise
+        except BaseException as exc:
+            status, error = 500, f"internal error: {type(exc).__name__}"
+            raise
+        finally:
+            self._record(scope, response, began, status, error)
+
+    def _record(self, scope: Scope, response: _Response, began: float, status: int, error: str) -> None:
+        exchange: Exchange | None = scope.get(KEY)
+        path = self._path
+        if not path:
+            path = "" if exchange is None else unquote(exchange.path)
+            if path not in self._recorded:
+                return
+        now = self._clock()
+        usage = response.usage()
+        status = response.status or status
+        streamed = False
+        ttft_ms = queued_ms = swap_ms = -1.0
+        req_bytes = -1
+        metadata = NO_METADATA
+        if exchange is not None:
+            exchange.usage = usage
+            streamed = exchange.streaming
+            req_bytes = exchange.body.size
+            metadata = metadata_of(exchange)
+            if exchange.failure is not None:
+                # The client was told in an event stream that had begun with 200.
+                status, error = exchange.failure.status, str(exchange.failure)
+            if response.content_at and streamed:
+                ttft_ms = (response.content_at - began) * 1000
+            if exchange.queued_at:
+                waited_ms = ((exchange.granted_at or now) - exchange.queued_at) * 1000
+                swap_ms = min(exchange.swap_s * 1000, waited_ms)
+                queued_ms = waited_ms - swap_ms
+        reading, writing, measured = _speeds(usage, exchange, response)
+        number = self._activity.add(
+            ActivityRecord(
+                time=datetime.now(UTC).timestamp(),
+                model=scope.get(ASKED, "") if exchange is None else exchange.model.id,
+                req_path=path,
+                status=status,
+                resp_content_type=response.content_type,
+                duration_ms=int(max((now - began) * 1000, usage.upstream_ms)),
+                error_msg=error or usage.error_message,
+                metadata=metadata,
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                cached_tokens=usage.cached_tokens,
+                drafted_tokens=usage.drafted_tokens,
+                accepted_tokens=usage.accepted_tokens,
+                prompt_per_second=reading,
+                tokens_per_second=writing,
+                measured=measured,
+                key_fingerprint=scope.get(KEY_DIGEST, b"")[:FINGERPRINT].hex(),
+                client=str(scope["client"][0]) if scope.get("client") else "",
+                session_id=self._session(scope),
+                streamed=streamed,
+                ttft_ms=ttft_ms,
+                queued_ms=queued_ms,
+                swap_ms=swap_ms,
+                stop_reason=usage.stop_reason,
+                req_bytes=req_bytes,
+                resp_bytes=response.size,
+            )
+        )
+        capture = scope.get(CAPTURE)
+        if capture is not None:
+            self._captures.add(number, capture)
+
+    def _session(self, scope: Scope) -> str:
+        names = self._current().records.session_headers
+        for name, value in scope["headers"]:
+            if name in names:
+                return str(value.decode("latin-1"))
+        return ""
+
+
+class _Response:
+    """What is noted of one response on its way out."""
+
+    __slots__ = ("_clock", "_meter", "_scope", "_send", "content_at", "content_type", "last_at", "size", "status")
+
+    def __init__(self, scope: Scope, send: Send, clock: Callable[[], float]) -> None:
+        self._scope = scope
+        self._send = send
+        self._clock = clock
+        self._meter: Meter | None = None
+        """There is one from the first byte on that is the upstream's and not ours."""
+        self.status = 0
+        self.content_type = ""
+        self.content_at = 0.0
+        """When the first generated content came; 0.0: none has."""
+        self.last_at = 0.0
+        self.size = 0
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Notes and passes on. Not a coroutine function, since that would cost each chunk of a stream another coroutine."""
+        if message["type"] == "http.response.body":
+            data = message.get("body", b"")
+            self.size += len(data)
+            meter = self._meter or self._begin()
+            if meter is not None and data:
+                meter.feed(data)
+                self.last_at = self._clock()
+                if not self.content_at and meter.has_content:
+                    self.content_at = self.last_at
+        elif message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.content_type, encoding = _content(message["headers"])
+            self._begin(encoding)
+        return self._send(message)
+
+    def _begin(self, encoding: str = "") -> Meter | None:
+        exchange: Exchange | None = self._scope.get(KEY)
+        if exchange is not None and exchange.first_byte_at:
+            self._meter = Meter(exchange.path, self.status, self.content_type, encoding)
+        return self._meter
+
+    def usage(self) -> Usage:
+        """Returns what the answer has said it has cost. Asked once."""
+        return Usage() if self._meter is None else self._meter.finish()
+
+
+def _content(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
+    """Returns Content-Type and Content-Encoding, empty if there is none."""
+    kind = encoding = b""
+    for name, value in headers:
+        if len(name) == 12 and name.lower() == b"content-type":
+            kind = value
+        elif len(name) == 16 and name.lower() == b"content-encoding":
+            encoding = value
+    return kind.decode("latin-1"), encoding.decode("latin-1")
+
+
+def _speeds(usage: Usage, exchange: Exchange | None, response: _Response) -> tuple[float, float, bool]:
+    """Returns the speeds of reading and of writing, in tokens per second, and whether they were measured here.
+
+    Measured where a stream's upstream tells how many tokens but not how fast: reading from the question to the first token, what
+    came from a cache not counted; writing from the first token to the last.
+    """
+    reading, writing = usage.prompt_per_second, usage.generated_per_second
+    if not usage.found or exchange is None or not exchange.streaming or not response.content_at:
+        return reading, writing, False
+    measured = False
+    if reading < 0 and usage.input_tokens > 0 and exchange.asked_at:
+        read = usage.input_tokens - max(usage.cached_tokens, 0)
+        took_s = response.content_at - exchange.asked_at
+        if read > 0 and took_s > 0:
+            reading, measured = read / took_s, True
+    if writing < 0 and usage.output_tokens > 1:
+        took_s = response.last_at - response.content_at
+        if took_s > 0:
+            writing, measured = (usage.output_tokens - 1) / took_s, True
+    return reading, writing, measured
