@@ -65,6 +65,10 @@ class CorkedProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
         return not self._is_lost
 
+    def abort(self) -> None:
+        """Cuts the connection at once; see `app.asgi.Connection`."""
+        self.transport.abort()
+
     def on_message_begin(self) -> None:
         """Puts itself into the scope of a new request."""
         super().on_message_begin()
@@ -174,6 +178,10 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         """Has *when_lost* called once when the connection is over; see `app.asgi.Connection`."""
         self._when_lost = when_lost
         return not self._is_lost
+
+    def abort(self) -> None:
+        """Cuts the connection at once; see `app.asgi.Connection`."""
+        self.transport.abort()
 
     def handle_connect(self, event: Request) -> None:
         """Puts itself into the scope of the application, which begins in the loop's next turn."""

@@ -160,7 +160,7 @@ def _record(entry: _Entry, created: int) -> dict[str, object]:
         "name": entry.name,
         "description": entry.description,
         "architecture": _architecture(declared),
-        "capabilities": _abilities(declared),
+        "capabilities": abilities(declared),
         "supported_parameters": ["tools", "tool_choice"] if declared.tools else [],
         "context_length": declared.context,
         "meta": {
@@ -183,7 +183,7 @@ def _architecture(declared: Capabilities) -> dict[str, object]:
     return found
 
 
-def _abilities(declared: Capabilities) -> dict[str, bool]:
+def abilities(declared: Capabilities) -> dict[str, bool]:
     """Returns what a model can do by the names that clients look for; only what is true, in the order of the names."""
     takes, gives = declared.inputs, declared.outputs
     able = {

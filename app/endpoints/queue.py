@@ -81,6 +81,10 @@ class ShowQueue:
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Answers."""
+        await _send_long(send, self.document())
+
+    def document(self, at_most: int | None = None) -> dict[str, object]:
+        """Returns what is answered. at_most: how many of those who wait are told of one by one; None: all."""
         now = self._clock()
         requests = {
             exchange.claim.ticket: str(entry.id)
@@ -94,15 +98,12 @@ class ShowQueue:
             for name, seen in sorted(self._waits.view().models.items())
             if seen.phase is not Phase.STOPPED or seen.waiting or seen.failure
         }
-        await _send_long(
-            send,
-            {
-                "queue": [_queued(each, requests, now) for each in queued],
-                "length": len(queued),
-                "limit": catalog.max_queued,
-                "models": models,
-            },
-        )
+        return {
+            "queue": [_queued(each, requests, now) for each in queued[:at_most]],
+            "length": len(queued),
+            "limit": catalog.max_queued,
+            "models": models,
+        }
 
     def _model(self, name: ModelId, seen: ModelView, now: float, *, is_configured: bool) -> dict[str, object]:
         is_left_alone = now < seen.retry_at

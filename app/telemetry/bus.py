@@ -39,6 +39,10 @@ AT_ONCE = 25
 """Subscribers woken in one turn of the loop: at some 20 µs each, requests wait half a millisecond for them."""
 
 
+AT_A_TIME = 256
+"""Events in a batch: making them into bytes takes some 20 µs each. Who is told of more than 5000 in a second falls behind."""
+
+
 class Event:
     """One thing that has happened."""
 
@@ -97,8 +101,8 @@ class Bus:
         self._closed = False
         self._came = anyio.Event()
         """Set and replaced when somebody begins to read a topic that nobody read."""
-        self._last_batch: tuple[dict[str, int], int, Batch] | None = None
-        """Where its readers stood, how many events there had been, and what they got."""
+        self._last_batch: tuple[dict[str, int], int, Batch, dict[str, int]] | None = None
+        """Where its readers stood, how many events there had been, what they got, and where that leaves them."""
 
         # of waking
         self._stirred: set[str] = set()
@@ -192,23 +196,25 @@ class Bus:
                     self._last_batch = None
         self._due.discard(reader)
 
-    def _since(self, places: dict[str, int]) -> Batch:
-        """Returns what there is after *places*, and moves them there."""
+    def _since(self, reader: Subscription, places: dict[str, int]) -> Batch:
+        """Returns what there is after the *places* of *reader*, and moves them behind it."""
         last = self._last_batch
-        if last is not None and last[1] == self._number and last[0] == places:
-            batch = last[2]
-        else:
-            batch = self._collected(places)
-            self._last_batch = (places.copy(), self._number, batch)
-        for name in places:
-            places[name] = self._topics[name].turn
+        if last is None or last[1] != self._number or last[0] != places:
+            before = places.copy()
+            last = self._last_batch = (before, self._number, *self._collected(before))
+        _, _, batch, after = last
+        places.update(after)
+        if len(batch.events) == AT_A_TIME:
+            self._again(reader)
         return batch
 
-    def _collected(self, places: Mapping[str, int]) -> Batch:
+    def _collected(self, places: Mapping[str, int]) -> tuple[Batch, dict[str, int]]:
         found: list[Event] = []
         missed: dict[str, int] = {}
+        after = {}
         for name, place in places.items():
             topic = self._topics[name]
+            after[name] = topic.turn
             if topic.lost > place:
                 missed[name] = topic.lost - place
             for event in reversed(topic.events.values()):
@@ -216,7 +222,10 @@ class Bus:
                     break
                 found.append(event)
         found.sort(key=attrgetter("number"))
-        return Batch(tuple(found), missed)
+        # What is left for later is not behind anybody: of each topic it is what comes after its first event left.
+        for event in reversed(found[AT_A_TIME:]):
+            after[event.topic] = event.turn - 1
+        return Batch(tuple(found[:AT_A_TIME]), missed), after
 
     # Waking
 
@@ -274,7 +283,7 @@ class Subscription:
         if self._bus.closed:
             return None
         self._is_due = False
-        return self._bus._since(self._places)  # noqa: SLF001
+        return self._bus._since(self, self._places)  # noqa: SLF001
 
     def again(self) -> None:
         """Has `next` return with the next tick, whether there is news or not."""
