@@ -47,7 +47,7 @@ class Body:
         if not self._first:
             self._first = chunk.lstrip()[:1]
             self.has_content = bool(self._first)
-        if self._first not in b"{[":
+        if self._first not in (b"{", b"["):
             return
         self._younger.append(chunk)
         self._size += len(chunk)
