@@ -58,7 +58,7 @@ schema: install
 	$(BIN)/python -m app.config.schema > .config.schema.json && mv .config.schema.json config.schema.json
 
 lock: install
-	$(LOCK) --group dev --extra demo --extra engine pyproject.toml -o requirements/dev.txt
+	$(LOCK) --group dev --extra demo --extra engine --extra otel pyproject.toml -o requirements/dev.txt
 	$(LOCK) --extra engine pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 	echo hatchling | $(LOCK) --no-annotate - -c requirements/dev.txt -o requirements/build.txt
 

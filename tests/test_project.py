@@ -87,7 +87,7 @@ def asked(name: str) -> list[str]:
     """Returns the requirements that a lock file answers."""
     extras = PROJECT["project"]["optional-dependencies"]
     runtime = PROJECT["project"]["dependencies"] + extras["engine"]
-    development = runtime + extras["demo"] + PROJECT["dependency-groups"]["dev"]
+    development = runtime + extras["demo"] + extras["otel"] + PROJECT["dependency-groups"]["dev"]
     answers: dict[str, list[str]] = {
         "dev.txt": development,
         "runtime.txt": runtime,
