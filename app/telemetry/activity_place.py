@@ -58,11 +58,12 @@ class Place:
                 new.insert(_newest(old, self.settings.rows_in_memory))
             elif old.path is None and (rows := old.rows(self._missing_from)):
                 new.insert(self._renumbered(rows, new))
+            last = new.last_id()
         except FAILURES as exc:
             new.close()
             self._degrade(exc, now)
             return
-        self._adopt(new)
+        self._adopt(new, last)
         if self.is_degraded:
             logger.info("activity is written to %s again", path or "memory")
         self.is_degraded = False
@@ -127,7 +128,7 @@ class Place:
         database.close()
         try:
             _set_aside(database.path, error)
-            self._adopt(Database(database.path))
+            self._adopt(Database(database.path), 0)
         except FAILURES as exc:
             self._degrade(exc, now, missing_from=1)
 
@@ -168,11 +169,12 @@ class Place:
         memory = Database(None)
         memory.insert(_newest(old, self.settings.rows_in_memory))
         self._missing_from = memory.last_id() + 1 if missing_from is None else missing_from
-        self._adopt(memory)
+        self._adopt(memory, 0)
 
-    def _adopt(self, database: Database) -> None:
+    def _adopt(self, database: Database, last: int) -> None:
+        """Uses *database* from now on. last: the highest number that it has given away, if it may be one of its own."""
         old, self.database = self.database, database
-        self._reserve(database.last_id(), 0)
+        self._reserve(last, 0)
         if not old.is_closed:
             old.close()
 

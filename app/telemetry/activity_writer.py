@@ -157,19 +157,22 @@ class Writer:
     def _submit(self, job: Callable[[], None], within_s: float = 0.0) -> bool:
         """Has the thread do *job* once it has written what there is; returns whether it was done, in time."""
         done = threading.Event()
+        succeeded = False
 
         def run() -> None:
+            nonlocal succeeded
             try:
                 job()
+                succeeded = True
             except FAILURES as exc:
                 logger.warning("the activity store could not be written: %s", exc)
-            else:
+            finally:
                 done.set()
 
         with self._turn:
             self._jobs.append(run)
             self._turn.notify_all()
-        return done.wait(within_s)
+        return done.wait(within_s) and succeeded
 
     def _reserve(self, taken: int, count: int) -> int:
         """Reserves *count* numbers above *taken* and above all that were given, and returns the first."""

@@ -257,31 +257,39 @@ class Database:
 
     def _prepare(self) -> None:
         run = self._connection.execute
+        # Before anything is written: it may be the file of somebody else.
+        (version,) = run("PRAGMA user_version").fetchone()
+        tables = {name for (name,) in run("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        columns = {name for _, name, *_ in run("PRAGMA table_info(activity)")}
+        if version > VERSION:
+            raise Foreign(f"it was written by a later version of Hostler: its format is {version}, ours {VERSION}")
+        if columns and not columns.issuperset(KNOWN_COLUMNS):
+            raise Foreign("it has a table of another program that is called activity, too")
+        if not columns and tables:
+            raise Foreign("it is the database of another program")
         run("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file; others have made up their minds
         if self.path is not None:
             run("PRAGMA journal_mode = WAL")
             run("PRAGMA synchronous = NORMAL")
             run(f"PRAGMA journal_size_limit = {WAL_LIMIT}")
         with self._transaction():
+            # Asked again: another program may have been quicker.
             (version,) = run("PRAGMA user_version").fetchone()
-            if version > VERSION:
-                raise Foreign(f"it was written by a later version of Hostler (its format is {version}, ours {VERSION})")
-            tables = {name for (name,) in run("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            columns = {name for _, name, *_ in run("PRAGMA table_info(activity)")}
-            if columns and not columns.issuperset(KNOWN_COLUMNS):
-                raise Foreign("it has a table of another program that is called activity, too")
-            if not columns and any(name not in {"goose_db_version", "sqlite_sequence"} for name in tables):
-                raise Foreign("it is the database of another program")
             if version < 1:
-                if not columns:
-                    run(_CREATE)
-                else:
-                    for name, declared in OUR_COLUMNS.items():
-                        run(f"ALTER TABLE activity ADD COLUMN {name} {declared}")
-                for statement in _BESIDES:
-                    run(statement)
+                self._migrate_from_nothing(columns)
             # Written even if it is the same: so that a file that can only be read is noticed now.
             run(f"PRAGMA user_version = {VERSION}")
+        # So that damage where the newest records are is noticed now, too.
+        self.last_id()
+
+    def _migrate_from_nothing(self, columns: set[str]) -> None:
+        """Makes our tables. columns: those of an existing installation's table, if there is one."""
+        if not columns:
+            self._connection.execute(_CREATE)
+        for name, declared in OUR_COLUMNS.items() if columns else ():
+            self._connection.execute(f"ALTER TABLE activity ADD COLUMN {name} {declared}")
+        for statement in _BESIDES:
+            self._connection.execute(statement)
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:
