@@ -11,7 +11,6 @@ import anyio
 import httpx
 import openai
 import pytest
-from anyio.lowlevel import checkpoint
 from starlette.types import Message
 
 from app.config.catalog import Catalog
@@ -666,8 +665,8 @@ async def test_answer_says_where_its_time_has_gone() -> None:
         async with anyio.create_task_group() as group:
 
             async def load() -> None:
-                await a.started.wait()
-                await checkpoint()
+                # It takes the next probe, some milliseconds later, to see that it is ready.
+                await a.probed.wait()
                 a.ready.set()
 
             group.start_soon(load)
@@ -677,7 +676,7 @@ async def test_answer_says_where_its_time_has_gone() -> None:
     names = ("x-hostler-queued-ms", "x-hostler-swap-ms", "x-hostler-overhead-ms")
     told = [float(swapped.headers[name]) for name in names]
     assert all(each >= 0 for each in told)
-    assert told[1] > 0
+    assert told[1] >= 1
     assert [ready.headers[name] for name in names[:2]] == ["0", "0"]
     assert float(ready.headers[names[2]]) > 0
 

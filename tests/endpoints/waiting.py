@@ -80,12 +80,14 @@ class Server:
 
     # what happened
     started: anyio.Event = field(default_factory=anyio.Event)
+    probed: anyio.Event = field(default_factory=anyio.Event)
     asked: list[Asked] = field(default_factory=list)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         if head.startswith("GET /health "):
             status = "200 OK" if self.ready.is_set() else "503 Loading"
+            self.probed.set()
             writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
             return
         asked = Asked(head, {})
