@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from app.endpoints import (
     comfyui,
     config as configuration,
     control,
+    events,
     health,
     index,
     inference,
@@ -50,6 +52,7 @@ from app.routing.resolve import ActiveProfile, Routing
 from app.routing.selectors import Reservations
 from app.services import Services
 from app.supervisor.supervisor import Supervisor
+from app.telemetry.bus import Bus
 from app.telemetry.inflight import InFlight
 from app.telemetry.logs import LogBook
 
@@ -94,14 +97,17 @@ def create_app(
     catalog = config.current()
     book = LogBook(catalog.logs, sys.stdout.buffer)
     launcher = LocalLauncher()
-    supervisor = Supervisor(catalog, launcher, book, on_fatal=on_fatal)
+    bus = Bus()
+    supervisor = Supervisor(
+        catalog, launcher, book, on_announce=lambda _: bus.changed("modelStatus"), on_fatal=on_fatal
+    )
     admitted = Admitted()
     inflight = InFlight()
     peers = Peers(catalog)
     profile = ActiveProfile()
     routing = Routing(config.current, profile, Reservations(supervisor.view))
     services = Services(
-        config, book, launcher, supervisor, admitted, inflight, peers, profile, on_fatal, wait_bound, watch_config
+        config, book, launcher, supervisor, admitted, inflight, bus, peers, profile, on_fatal, wait_bound, watch_config
     )
     serve = inference.model_app(supervisor, admitted, peers)
     tunnel = websockets.Tunnel(supervisor, admitted, peers)
@@ -110,6 +116,13 @@ def create_app(
     async def lifespan(_app: object) -> AsyncIterator[None]:
         async with services.running():
             yield
+
+    def profile_changed() -> None:
+        bus.changed("profileChanged")
+        bus.changed("modelStatus")
+
+    waits = queue.ShowQueue(config.current, supervisor, inflight, time.monotonic)
+    told = events.topics(bus, config.current, supervisor.view, lambda: profile.current, inflight, waits.document)
 
     to_models: list[BaseRoute] = [
         *inference.routes(serve, routing),
@@ -130,9 +143,10 @@ def create_app(
         *health.routes(),
         *control.routes(config.current, supervisor),
         *queue.routes(config.current, supervisor, inflight),
-        *profiles.routes(routing),
+        *profiles.routes(routing, profile_changed),
         *configuration.routes(services.reloads),
         *logs.routes(config.current, book),
+        *events.routes(events.EventStream(bus, book, told)),
         *version.routes(),
         *index.routes(config.current),
     ]

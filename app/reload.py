@@ -39,13 +39,20 @@ class _Round:
 class Reloads:
     """The owner of all reloads; see the top of this file."""
 
-    def __init__(self, config: ActiveConfig, take_over: Callable[[Catalog], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        config: ActiveConfig,
+        take_over: Callable[[Catalog], Awaitable[None]],
+        on_done: Callable[[ReloadPlan | HostlerError], None] | None = None,
+    ) -> None:
         """Does nothing until it runs.
 
         take_over: puts a catalog in force, everywhere, and raises nothing.
+        on_done: told how each reload ended; must not raise.
         """
         self._config = config
         self._take_over = take_over
+        self._on_done = on_done
         self._next = _Round()
 
     def want(self) -> None:
@@ -82,6 +89,8 @@ class Reloads:
             current, self._next = self._next, _Round()
             current.result = await self._result()
             current.done.set()
+            if self._on_done is not None:
+                self._on_done(current.result)
 
     async def _result(self) -> ReloadPlan | HostlerError:
         try:

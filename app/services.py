@@ -12,7 +12,9 @@ import anyio
 
 from app.config.active import ActiveConfig
 from app.config.catalog import Catalog
+from app.config.plan import ReloadPlan
 from app.config.watcher import changes
+from app.errors import HostlerError
 from app.launchers.local import LocalLauncher
 from app.middleware.limit import Admitted
 from app.preload import Preload
@@ -20,8 +22,10 @@ from app.proxy.peers import Peers
 from app.reload import Reloads
 from app.routing.resolve import ActiveProfile
 from app.supervisor.supervisor import Supervisor
+from app.telemetry.bus import Bus
 from app.telemetry.inflight import InFlight
 from app.telemetry.logs import LogBook
+from app.telemetry.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +46,7 @@ class Services:
     supervisor: Supervisor
     admitted: Admitted
     inflight: InFlight
+    bus: Bus
     peers: Peers
     profile: ActiveProfile
     on_fatal: Callable[[], None]
@@ -54,10 +59,13 @@ class Services:
     draining_since: float | None = None
     reloads: Reloads = field(init=False)
     preload: Preload = field(init=False)
+    pulse: Pulse = field(init=False)
 
     def __post_init__(self) -> None:
-        self.reloads = Reloads(self.config, self._take_over)
+        self.reloads = Reloads(self.config, self._take_over, self._tell_of_reload)
         self.preload = Preload(self.config, self.supervisor, self.wait_bound)
+        self.pulse = Pulse(self.bus, self.inflight, lambda: self.supervisor.view().waiting)
+        self.logs.on_news = lambda: self.bus.changed("logData")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -68,6 +76,7 @@ class Services:
                 await group.start(self._supervise, name="supervisor")
                 group.start_soon(self.preload.run, name="preload")
                 group.start_soon(self.reloads.run, name="reload")
+                group.start_soon(self.pulse.run, name="pulse")
                 if self.watch_config:
                     group.start_soon(self._watch_config, name="config watcher")
                 try:
@@ -83,6 +92,7 @@ class Services:
         """Ends the streams that would never end by themselves. Requests under way may finish."""
         self.draining_since = time.monotonic()
         self.logs.close()
+        self.bus.close()
 
     def kill(self) -> None:
         """Kills every upstream at once. For the second signal and for the end of a crashed Hostler."""
@@ -101,6 +111,11 @@ class Services:
         self.supervisor.reconfigure(catalog)
         await self.peers.reconfigure(catalog)
         self.preload.want()
+        for topic in ("modelStatus", "uiConfig", "profileChanged"):
+            self.bus.changed(topic)
+
+    def _tell_of_reload(self, outcome: ReloadPlan | HostlerError) -> None:
+        self.bus.publish("reload", {"ok": isinstance(outcome, ReloadPlan), "message": str(outcome)})
 
     def _time_left(self) -> float:
         if self.draining_since is None:

@@ -11,6 +11,8 @@ from app.asgi import read_body, send_json
 from app.errors import NotFound, RequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Receive, Scope, Send
 
     from app.config.catalog import Catalog, Profile
@@ -20,11 +22,11 @@ BODY_LIMIT = 64 << 10
 """Longest body that can hold a profile's name, in bytes."""
 
 
-def routes(routing: Routing) -> list[Route]:
-    """Returns the routes of this module."""
+def routes(routing: Routing, on_change: Callable[[], None] | None = None) -> list[Route]:
+    """Returns the routes of this module. on_change: called when another profile is in force."""
     return [
         Route("/api/profiles", ProfileList(routing), methods=["GET"]),
-        Route("/api/profiles/active", Activation(routing), methods=["PUT"]),
+        Route("/api/profiles/active", Activation(routing, on_change), methods=["PUT"]),
     ]
 
 
@@ -50,8 +52,9 @@ class ProfileList:
 class Activation:
     """ASGI endpoint: puts a profile in force, or none. It holds until the next one, or a reload, or the end."""
 
-    def __init__(self, routing: Routing) -> None:
+    def __init__(self, routing: Routing, on_change: Callable[[], None] | None = None) -> None:
         self._routing = routing
+        self._on_change = on_change
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Answers with what is in force then. Raises RequestError, NotFound; then everything stays as it was."""
@@ -59,6 +62,8 @@ class Activation:
         # Nothing awaits from here to the assignment: it is a profile of the configuration in force.
         chosen = wanted(self._routing.catalog(), body.data)
         self._routing.profile.current = chosen
+        if self._on_change is not None:
+            self._on_change()
         await send_json(send, _active(chosen))
 
 
