@@ -10,9 +10,11 @@ from typing import Any
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
-from starlette.types import Message
+from starlette.types import Message, Scope
 
+from app.asgi import Body
 from app.errors import BackingOff, UpstreamError
+from app.exchange import KEY
 from app.proxy.forwarder import StreamBroken
 from app.proxy.loading import LoadingStream, Pace, Unfitting, plain
 from app.proxy.loading_text import Grammar, Holder, Standing, Story, comment, failure, message_of, span, waiting_for
@@ -164,8 +166,6 @@ def test_plain_replaces_what_the_client_accepts() -> None:
 
 def timed(queued_at: float, granted_at: float, swap_s: float) -> dict[str, str]:
     """Returns the times told of a request that came at 10 and asked its upstream at 20."""
-    from app.asgi import Body
-
     exchange = exchange_for("/", b"", Body(b""))
     exchange.arrived_at, exchange.asked_at = 10.0, 20.0
     exchange.queued_at, exchange.granted_at, exchange.swap_s = queued_at, granted_at, swap_s
@@ -227,7 +227,12 @@ class Client:
 
 def stream_to(client: Client, pace: Pace = BRISK, grammar: Grammar = Grammar.OPENAI, **more: Any) -> LoadingStream:
     standing: Callable[[], Standing | None] | None = more.get("standing", lambda: None)
-    return LoadingStream({"http_version": "1.1", "headers": []}, client.send, "a", grammar, standing, pace)
+    scope: Scope = {
+        "http_version": "1.1",
+        "headers": [],
+        KEY: more.get("exchange") or exchange_for("/", b"", Body(b"")),
+    }
+    return LoadingStream(scope, client.send, "a", grammar, standing, pace)
 
 
 def writers() -> list[str]:
@@ -318,10 +323,13 @@ async def test_cancelled_request_leaves_no_writer(is_slow: bool) -> None:
 
 async def test_error_is_told_in_a_response_that_has_begun() -> None:
     client = Client()
-    async with stream_to(client, grammar=Grammar.ANTHROPIC):
+    exchange = exchange_for("/", b"", Body(b""))
+    error = BackingOff("not now")
+    async with stream_to(client, grammar=Grammar.ANTHROPIC, exchange=exchange):
         await client.until(b"loading a")
-        raise BackingOff("not now")
+        raise error
 
+    assert exchange.failure is error
     assert client.messages[-1] == {
         "type": "http.response.body",
         "body": b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"not now"}}\n\n',
