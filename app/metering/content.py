@@ -27,13 +27,15 @@ def has_content(event: Document) -> bool:
     if event.error is not NULL:
         return False
     if event.choices is not NULL:
-        return any(map(_has_content, choices(event.choices)))
+        return any(map(_says_something, choices(event.choices)))
     if event.type is not NULL:
         kind = text(event.type)
         return kind.endswith(".delta") or not (kind in _WITHOUT or kind.startswith("response."))
     return event.content is NULL or text(event.content) != ""
 
 
-def _has_content(choice: Choice) -> bool:
+def _says_something(choice: Choice) -> bool:
     """Returns whether *choice* says more than who speaks."""
-    return bool(text(choice.text)) or any(said for name, said in members(choice.delta).items() if name != "role")
+    if choice.delta is NULL:
+        return text(choice.text) != ""
+    return any(said for name, said in members(choice.delta).items() if name != "role")

@@ -33,9 +33,12 @@ def extract(event: Document, tally: Tally) -> None:
 
 def count(usage: Mapping[str, object], tally: Tally) -> None:
     """Takes up one report of usage, in whichever names. Source: compatibility specification 6.3."""
-    tokens_in = whole(usage, "prompt_tokens", "input_tokens")
-    tokens_out = whole(usage, "completion_tokens", "output_tokens")
-    if tokens_in < 0 and tokens_out < 0:
+    tokens_in, tokens_out = whole(usage, "prompt_tokens"), whole(usage, "completion_tokens")
+    if tokens_in == UNKNOWN:
+        tokens_in = whole(usage, "input_tokens")
+    if tokens_out == UNKNOWN:
+        tokens_out = whole(usage, "output_tokens")
+    if tokens_in == tokens_out == UNKNOWN:
         tokens_in = whole(usage, "total_tokens")
     cached = whole(usage, "cache_read_input_tokens")
     for name in ("input_tokens_details", "prompt_tokens_details"):

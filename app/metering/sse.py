@@ -8,6 +8,8 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 LONGEST = 1 << 20
 """Bytes of the longest line that is kept. A longer one is left out."""
 
@@ -117,19 +119,21 @@ class Tail:
             self._size = self.SIZE
             self._is_skipping = True
 
-    def events(self) -> list[Event]:
-        """Returns the events in the lines kept. The first may be torn, and the last is taken as it is."""
+    def events(self) -> Iterator[Event]:
+        """Yields the events in the lines kept, the last one first. That is taken as it is; the first may be torn."""
         if self._is_skipping:
-            return []
+            return
         kept = b"".join(self._older + self._younger)
         start = last_line_end(kept, before=max(len(kept) - self.SIZE, 0))
-        found: list[Event] = [[]]
-        for line in kept[start:].splitlines():
-            if not line:
-                found.append([])
-            elif line.startswith(b"data:"):
-                found[-1].append(_value(line))
-        return found
+        event: Event = []
+        for line in reversed(kept[start:].splitlines()):
+            if line.startswith(b"data:"):
+                event.insert(0, _value(line))
+            elif not line and event:
+                yield event
+                event = []
+        if event:
+            yield event
 
 
 def data_of(block: bytes) -> Event:
@@ -142,9 +146,15 @@ def _value(line: bytes) -> bytes:
 
 
 def event_end(text: bytes | bytearray, start: int) -> int:
-    """Returns where the first event's end is over that lies behind *start*, 0 if there is none."""
-    ends = [at + len(end) for end in _EVENT_ENDS if (at := text.find(end, start)) >= 0]
-    return min(ends, default=0)
+    """Returns where an event's end is over that lies behind *start*, 0 if there is none.
+
+    It is the first one, unless the stream ends its lines now in this way and now in that.
+    """
+    for end in _EVENT_ENDS:
+        at = text.find(end, start)
+        if at >= 0:
+            return at + len(end)
+    return 0
 
 
 def line_end(text: bytes | bytearray) -> int:

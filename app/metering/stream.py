@@ -39,26 +39,24 @@ class Stream:
                 return
 
     def close(self) -> None:
-        """Reads what is still to be read: there will be no more."""
-        self._read(data_of(self._opening.rest()))
-        for each in self._closing():
-            extract(each, self._tally)
+        """Reads what is still to be read: there will be no more.
 
-    def _closing(self) -> list[Document]:
-        """Returns the documents at the end: from that on which says why it ends or what it has cost, whichever is first.
-
-        Looked for from the last one backwards, so most of what was kept is not even parsed.
+        Of what was kept of the end, events are read from the last one backwards until it is known why the stream ended and what
+        it has cost; so most of it is not even parsed. Each is read by itself, and they are put together in their order.
         """
-        said = Tally()
-        found: list[Document] = []
-        for event in reversed(self._tail.events()):
-            for each in reversed(documents(event)):
+        self._read(data_of(self._opening.rest()))
+        closing: list[Tally] = []
+        has_cost = has_reason = False
+        for event in self._tail.events():
+            said = Tally()
+            for each in documents(event):
                 extract(each, said)
-                found.append(each)
-            if said.found and said.stop_reason:
+            closing.append(said)
+            has_cost, has_reason = has_cost or said.found, has_reason or said.stop_reason != ""
+            if has_cost and has_reason:
                 break
-        found.reverse()
-        return found
+        for said in reversed(closing):
+            self._tally.add(said)
 
     def _read(self, event: Event) -> bool:
         """Takes up what *event* says; returns whether it has content."""

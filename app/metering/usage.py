@@ -13,8 +13,6 @@ from app.metering.documents import Document
 
 UNKNOWN = -1
 
-_NUMBERS = frozenset({int, float})
-
 MOST = 2**53
 """Larger numbers are no counts: they would neither fit a database's integers nor be whole in JavaScript."""
 
@@ -95,6 +93,14 @@ class Tally:
         self.found = True
         self.timings[member] = timings
 
+    def add(self, later: Tally) -> None:
+        """Takes up what later documents have said."""
+        if later.found:
+            self.count(later.input_tokens, later.output_tokens, later.cached_tokens)
+        self.timings |= later.timings
+        self.stop_reason = later.stop_reason or self.stop_reason
+        self.error_message = later.error_message or self.error_message
+
     def usage(self) -> Usage:
         """Returns what it all comes to."""
         if not self.found:
@@ -140,18 +146,17 @@ class Extractor(Protocol):
         """Puts what *document* says into *tally*."""
 
 
-def whole(members: Mapping[str, object], *names: str) -> int:
-    """Returns the first of *names* that is a count, rounded down, or -1."""
-    return int(number(members, *names))
+def whole(members: Mapping[str, object], name: str) -> int:
+    """Returns the member *name* if it is a count, rounded down, else -1."""
+    return int(number(members, name))
 
 
-def number(members: Mapping[str, object], *names: str) -> float:
-    """Returns the first of *names* that is a sensible number, 0 or more, or -1."""
-    for name in names:
-        value = members.get(name)
-        # Exactly these types: True is no number here. What is not finite fails the comparison.
-        if type(value) in _NUMBERS and 0 <= value < MOST:  # type: ignore[operator] # mypy does not follow the set
-            return value  # type: ignore[return-value] # likewise
+def number(members: Mapping[str, object], name: str) -> float:
+    """Returns the member *name* if it is a sensible number, 0 or more, else -1."""
+    value = members.get(name, UNKNOWN)
+    # Exactly these types: True is no number here. What is not finite fails the comparison.
+    if (type(value) is int or type(value) is float) and 0 <= value < MOST:
+        return value
     return UNKNOWN
 
 
