@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -58,9 +58,20 @@ class StoreHealth:
 class ActivityLog:
     """All finished requests. To be entered in the event loop before the first is added; left, everything is written."""
 
-    def __init__(self, settings: StoreSettings, *, queue: int = QUEUE, retry_s: float = RETRY_S) -> None:
-        """queue: records that may wait for the disk. retry_s: between two attempts at a file that could not be written."""
-        self._writer = Writer(settings, queue=queue, retry_s=retry_s)
+    def __init__(
+        self,
+        settings: StoreSettings,
+        *,
+        queue: int = QUEUE,
+        retry_s: float = RETRY_S,
+        on_batch: Callable[[Sequence[ActivityRecord]], None] | None = None,
+    ) -> None:
+        """Prepares.
+
+        queue: records that may wait for the disk. retry_s: between two attempts at a file that could not be written.
+        on_batch: shown all records, in batches, in the thread that writes.
+        """
+        self._writer = Writer(settings, queue=queue, retry_s=retry_s, on_batch=on_batch)
         self._readers = anyio.CapacityLimiter(READERS)
 
     async def __aenter__(self) -> Self:
@@ -79,6 +90,10 @@ class ActivityLog:
     def add(self, record: ActivityRecord) -> int:
         """Takes *record* in and returns its number, which is higher than any before. Never blocks."""
         return self._writer.add(record)
+
+    async def flush(self, within_s: float = WRITE_S) -> bool:
+        """Returns when all that was added so far is written; whether it came to that in time."""
+        return await anyio.to_thread.run_sync(self._writer.flush, within_s)
 
     @property
     def health(self) -> StoreHealth:

@@ -38,6 +38,8 @@ class Place:
         self.database = Database(None)
         self.is_degraded = False
         """Whether records are in memory against the operator's will."""
+        self.suspect: tuple[Database, sqlite3.Error] | None = None
+        """What a reader has found damaged, and how. Set by any thread."""
         self._reserve = reserve
         self._retry_s = retry_s
         self._missing_from = 1
@@ -86,6 +88,7 @@ class Place:
 
     def write(self, rows: list[Row], now: float) -> None:
         """Adds *rows*, in the order of their numbers. Raises only if not even memory takes them."""
+        self._judge(now)
         database = self.database
         try:
             self._insert(rows)
@@ -93,7 +96,7 @@ class Place:
             if database.path is None:
                 raise
             if is_damage(exc):
-                self.replace(database, exc, now)
+                self._replace(database, exc, now)
             else:
                 self._degrade(exc, now, missing_from=int(rows[0][0] or 0))
             self._insert(rows)
@@ -106,6 +109,7 @@ class Place:
 
     def look_after(self, now: float) -> None:
         """Tries the file again, or deletes what is too old, if it is time to."""
+        self._judge(now)
         if self.is_degraded and now >= self._retry_at:
             self.open(now)
         if self.database.path is None or now < self._prune_at:
@@ -115,13 +119,18 @@ class Place:
             more = self.database.prune(self.settings, datetime.now(UTC).timestamp())
         except sqlite3.Error as exc:
             if is_damage(exc):
-                self.replace(self.database, exc, now)
+                self._replace(self.database, exc, now)
             else:
                 # The next write finds out whether it was more than a moment's trouble.
                 logger.debug("old activity is not deleted: %s", exc)
         self._prune_at = now if more else now + PRUNE_S
 
-    def replace(self, database: Database, error: Exception, now: float) -> None:
+    def _judge(self, now: float) -> None:
+        suspect, self.suspect = self.suspect, None
+        if suspect is not None:
+            self._replace(*suspect, now)
+
+    def _replace(self, database: Database, error: Exception, now: float) -> None:
         """Begins a new file in place of *database*, which is damaged, unless that has happened already."""
         if database is not self.database or database.path is None:
             return
@@ -179,11 +188,12 @@ class Place:
             old.close()
 
     def _renumbered(self, rows: list[Row], database: Database) -> list[Row]:
-        """Returns *rows* with new numbers for those whose number *database* has given away."""
+        """Returns *rows* with numbers that *database* has not given away, all of them new if one must be: they stay in order."""
         last = database.last_id()
-        count = sum(1 for row in rows if int(row[0] or 0) <= last)
-        first = self._reserve(last, count)
-        return [*rows[count:], *((first + index, *row[1:]) for index, row in enumerate(rows[:count]))]
+        if all(int(row[0] or 0) > last for row in rows):
+            return rows
+        first = self._reserve(last, len(rows))
+        return [(first + index, *row[1:]) for index, row in enumerate(rows)]
 
 
 def _set_aside(path: Path, error: Exception) -> None:

@@ -16,7 +16,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.errors import Unavailable
@@ -40,9 +40,25 @@ RETRY_S = 60.0
 """Seconds between two attempts to write to a file that could not be written."""
 
 
+class _Job:
+    """What somebody wants to have done."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.ended = threading.Event()
+        self.succeeded = False
+        self._work = work
+
+    def run(self) -> None:
+        try:
+            self._work()
+            self.succeeded = True
+        except FAILURES as exc:
+            logger.warning("the activity store could not be written: %s", exc)
+
+
 class _Work(NamedTuple):
     batch: list[tuple[int, ActivityRecord]]
-    jobs: list[Callable[[], None]]
+    jobs: list[_Job]
     lost: int
     """Records lost that the operator has not been told of."""
     is_last: bool
@@ -51,15 +67,24 @@ class _Work(NamedTuple):
 class Writer:
     """The thread, and what waits for it."""
 
-    def __init__(self, settings: StoreSettings, *, queue: int = QUEUE, retry_s: float = RETRY_S) -> None:
+    def __init__(
+        self,
+        settings: StoreSettings,
+        *,
+        queue: int = QUEUE,
+        retry_s: float = RETRY_S,
+        on_batch: Callable[[Sequence[ActivityRecord]], None] | None = None,
+    ) -> None:
+        """on_batch: shown all records, in batches, in the thread."""
         # the same for its whole life
         self._turn = threading.Condition(threading.Lock())
         self._bound = queue
+        self._on_batch = on_batch
 
         # guarded by the condition
         self._next = 1
         self._queue: list[tuple[int, ActivityRecord]] = []
-        self._jobs: list[Callable[[], None]] = []
+        self._jobs: list[_Job] = []
         self._woken = False
         """Whether the thread knows that there are records."""
         self._hurried = False
@@ -142,8 +167,8 @@ class Writer:
         except sqlite3.DatabaseError as exc:
             if not is_damage(exc):
                 raise
-            damage = exc
-            self._submit(lambda: self._place.replace(database, damage, time.monotonic()))
+            self._place.suspect = (database, exc)
+            self._submit(lambda: None)
             raise Unavailable(f"the activity store {database.path} is damaged ({exc}); a new one is begun") from exc
 
     def save_history(self, learned: Mapping[ModelId, Learned], within_s: float) -> bool:
@@ -154,25 +179,13 @@ class Writer:
         """Takes other *settings*; records in memory go along to a new file. Returns whether it came to that in time."""
         return self._submit(lambda: self._place.reconfigure(settings, time.monotonic()), within_s)
 
-    def _submit(self, job: Callable[[], None], within_s: float = 0.0) -> bool:
-        """Has the thread do *job* once it has written what there is; returns whether it was done, in time."""
-        done = threading.Event()
-        succeeded = False
-
-        def run() -> None:
-            nonlocal succeeded
-            try:
-                job()
-                succeeded = True
-            except FAILURES as exc:
-                logger.warning("the activity store could not be written: %s", exc)
-            finally:
-                done.set()
-
+    def _submit(self, work: Callable[[], None], within_s: float = 0.0) -> bool:
+        """Has the thread do *work* once it has written what there is; returns whether it was done, in time."""
+        job = _Job(work)
         with self._turn:
-            self._jobs.append(run)
+            self._jobs.append(job)
             self._turn.notify_all()
-        return done.wait(within_s) and succeeded
+        return job.ended.wait(within_s) and job.succeeded
 
     def _reserve(self, taken: int, count: int) -> int:
         """Reserves *count* numbers above *taken* and above all that were given, and returns the first."""
@@ -190,13 +203,15 @@ class Writer:
             # Whatever happens, the thread goes on: others wait for it.
             try:
                 if work.batch:
+                    if self._on_batch is not None:
+                        self._on_batch([record for _, record in work.batch])
                     self._place.write([row_of(*each) for each in in_turns(work.batch)], time.monotonic())
             except Exception:
                 logger.exception("%d activity records are lost: not even memory takes them", len(work.batch))
                 self.lost += len(work.batch)
             try:
                 for job in work.jobs:
-                    job()
+                    job.run()
                 self._place.look_after(time.monotonic())
             except Exception:
                 logger.exception("the activity store could not be looked after")
@@ -204,6 +219,8 @@ class Writer:
                 # The numbers that were given and do not wait are done with, whatever the records are called now.
                 self._done = (self._queue[0][0] if self._queue else self._next) - 1
                 self._turn.notify_all()
+            for job in work.jobs:
+                job.ended.set()
             if work.is_last:
                 self._place.close(time.monotonic())
                 return

@@ -149,6 +149,59 @@ async def test_damage_that_the_writer_meets_begins_a_new_file(damaged: Path, cap
     assert len(warnings(caplog)) == 1
 
 
+async def test_damage_that_retention_meets_begins_a_new_file(damaged: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with ActivityLog(StoreSettings(damaged)) as log:
+        assert await log.reconfigure(StoreSettings(damaged, max_rows=1))
+        log.add(record())
+        await log.read(last_id)
+        number = log.add(record())
+        assert (await ids(log))[-1] == number
+
+    assert set(stored(damaged)) <= {number - 1, number}
+    assert len(warnings(caplog)) == 1
+
+
+async def test_damaged_file_that_cannot_be_set_aside_gives_way_to_memory(
+    damaged: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def read_and_lose(connection: sqlite3.Connection) -> None:
+        try:
+            connection.execute("SELECT max(error_msg) FROM activity").fetchall()
+        finally:
+            damaged.unlink()
+
+    async with ActivityLog(StoreSettings(damaged)) as log:
+        with pytest.raises(Unavailable, match="is damaged"):
+            await log.read(read_and_lose)
+        number = log.add(record())
+        assert await ids(log) == [number]
+        assert log.health.is_degraded
+        assert await log.reconfigure(StoreSettings(damaged))
+        assert not log.health.is_degraded
+
+    assert stored(damaged) == [number]
+    assert len(warnings(caplog)) == 1
+
+
+async def test_retention_waits_for_another_program(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "BUSY_S", 0.05)
+    async with ActivityLog(StoreSettings(path)) as log:
+        for _ in range(5):
+            log.add(record())
+        await log.read(last_id)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert await log.reconfigure(StoreSettings(path, max_rows=2))
+            assert not log.health.is_degraded
+            other.execute("ROLLBACK")
+        assert await ids(log) == [1, 2, 3, 4, 5]
+        assert await log.reconfigure(StoreSettings(path, max_rows=3))
+        log.add(record())
+        assert (await ids(log))[-1] == 6
+
+    assert stored(path) == [3, 4, 5, 6]
+
+
 async def test_without_a_file_it_is_in_memory_until_there_can_be_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -270,6 +323,8 @@ async def main():
             for _ in range(50):
                 log.add(record())
             await log.read(last_id)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, unlimited[1]))
+        await log.reconfigure(settings)
         print("while full", log.health.is_degraded, log.health.lost, (await ids(log))[-1])
         resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
         await log.reconfigure(settings)
