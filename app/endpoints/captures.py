@@ -63,8 +63,6 @@ def routes(captures: Captures, stalled_s: float = STALLED_S) -> list[Route]:
 
 def decoded(body: bytes, encoding: str) -> Iterator[bytes]:
     """Yields what *body* becomes, and raises ValueError where it cannot be decoded: what `Captures` decodes bodies with."""
-    for each in reversed([name.strip() for name in encoding.split(",")][1:]):
-        raise ValueError(f"encoded more than once, with {each} at last")
     if encoding not in INFLATERS:
         raise ValueError(f"the encoding {encoding!r} is not known")
     try:
@@ -136,27 +134,33 @@ class Downloads:
         number = _number(scope)
         if number is None:
             return RequestError("invalid capture ID")
-        if self._held > DOWNLOADS:
-            return Unavailable("too many captures are being downloaded; try again later").retry_after(5)
         capture = await self._captures.get(number)
         return NotFound("capture not found") if capture is None else (number, capture)
 
-    async def send(self, send: Send, pieces: Iterable[bytes], held: int, media_type: bytes, headers: Headers) -> None:
-        """Sends a response. held: how many bytes it keeps in memory.
+    async def send(
+        self, scope: Scope, send: Send, pieces: Iterable[bytes], size: int, media_type: bytes, headers: Headers = ()
+    ) -> None:
+        """Sends a response of *size* bytes, or says that too much is being sent already.
 
         Its end is not sent to a client that has taken nothing for too long: the server then closes the connection.
         """
-        self._held += held
+        if self._held and self._held + size > DOWNLOADS:
+            busy = Unavailable("too many captures are being downloaded; try again later")
+            await send_error(scope, send, busy.retry_after(5))
+            return
+        self._held += size
         try:
             with anyio.move_on_after(self._stalled_s) as patience:
-                head = [(b"content-type", media_type), *headers, *_NO_GUESSING]
+                length = str(size).encode()
+                head = [(b"content-type", media_type), (b"content-length", length), *headers, *_NO_GUESSING]
                 await send({"type": "http.response.start", "status": 200, "headers": head})
                 for piece in pieces:
                     patience.deadline = anyio.current_time() + self._stalled_s
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    await anyio.lowlevel.checkpoint()  # a client as fast as we are must not keep the loop
                 await send({"type": "http.response.body", "body": b""})
         finally:
-            self._held -= held
+            self._held -= size
 
 
 class Show:
@@ -173,8 +177,7 @@ class Show:
             return
         number, capture = found
         size, pieces = document(number, capture)
-        length = (b"content-length", str(size).encode())
-        await self._downloads.send(send, pieces, size, b"application/json", [length])
+        await self._downloads.send(scope, send, pieces, size, b"application/json")
 
 
 class _Export:
@@ -195,8 +198,8 @@ class _Export:
         pieces = await to_thread.run_sync(lambda: list(form(capture, base)))
         size = sum(map(len, pieces))
         name = f'inline; filename="capture-{number}.{ending}"'
-        headers = [(b"content-length", str(size).encode()), (b"content-disposition", name.encode())]
-        await self._downloads.send(send, pieces, size, media_type, headers)
+        headers = [(b"content-disposition", name.encode())]
+        await self._downloads.send(scope, send, pieces, size, media_type, headers)
 
 
 class AsCurl(_Export):

@@ -1,0 +1,568 @@
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import os
+import tempfile
+import zlib
+from collections.abc import Sequence
+
+import anyio
+import msgpack  # type: ignore[import-untyped]
+import pytest
+import zstandard
+from hypothesis import given, settings, strategies as st
+
+from app.asgi import Body
+from app.endpoints.captures import decoded
+from app.telemetry import capture_record, capture_recorder, captures as module
+from app.telemetry.capture_record import BrokenCapture, Capture, Packer, Parts, kept, unpack
+from app.telemetry.capture_recorder import Allowance, CaptureRecorder
+from app.telemetry.captures import Captures
+from tests.telemetry.capturing import JSON, idle, noise, record, running
+
+pytestmark = pytest.mark.anyio
+
+MIB = 1 << 20
+
+
+def store(budget: int = 5 * MIB) -> Captures:
+    return Captures(budget, decoded)
+
+
+async def got(captures: Captures, number: int) -> Capture:
+    capture = await captures.get(number)
+    assert capture is not None
+    return capture
+
+
+# what is kept
+
+
+@pytest.mark.parametrize(
+    ("path", "parts"),
+    [
+        ("/v1/chat/completions", Parts(request_body=True, response_body=True)),
+        ("/v1/audio/speech", Parts(request_body=True, response_body=False)),
+        ("/v1/images/generations", Parts(request_body=True, response_body=False)),
+        ("/sdapi/v1/txt2img", Parts(request_body=True, response_body=False)),
+        ("/v1/audio/voices", Parts(request_body=False, response_body=True)),
+        ("/v1/audio/transcriptions", Parts(request_body=False, response_body=True)),
+        ("/v1/images/edits", Parts(request_body=False, response_body=False)),
+        ("/sdapi/v1/img2img", Parts(request_body=False, response_body=False)),
+        ("/audioapi/v1/tasks/run", Parts(request_body=True, response_body=True)),
+        ("/v1/audio/speech/", Parts(request_body=True, response_body=True)),
+    ],
+)
+async def test_rules_of_the_endpoints(path: str, parts: Parts) -> None:
+    captures = store()
+    record(captures, 1, path=path, request=b"asked", chunks=[b"ans", b"wer"])
+    capture = await got(captures, 1)
+
+    assert kept(path) == parts
+    assert capture.req_body == (b"asked" if parts.request_body else None)
+    assert capture.resp_body == (b"answer" if parts.response_body else None)
+    assert (capture.req_size, capture.resp_size) == (5, 6)
+    assert not capture.req_truncated
+    assert not capture.resp_truncated
+
+
+async def test_everything_is_kept_as_it_was() -> None:
+    captures = store()
+    record(
+        captures, 7, request=b'{"a": 1}', request_headers=[(b"accept", b"*/*"), (b"accept", b"x")], status=201,
+        headers=[(b"X-A", b"\xff")], chunks=[b"a", b"", b"b"], target=b"/v1/chat/completions?x=1",
+    )  # fmt: skip
+    capture = await got(captures, 7)
+
+    assert (capture.method, capture.path, capture.target) == (
+        "POST",
+        "/v1/chat/completions",
+        b"/v1/chat/completions?x=1",
+    )
+    assert list(map(tuple, capture.req_headers)) == [(b"accept", b"*/*"), (b"accept", b"x")]
+    assert list(map(tuple, capture.resp_headers or ())) == [(b"X-A", b"\xff")]
+    assert (capture.status, capture.req_body, capture.resp_body, capture.error) == (201, b'{"a": 1}', b"ab", "")
+    assert capture.wait_ms >= 0
+    assert capture.receive_ms >= 0
+
+
+async def test_secrets_are_taken_out_everywhere() -> None:
+    captures = store()
+    secret = b"sk-123"
+    record(
+        captures, 1, request=b'{"api_key":"sk-123"}', request_headers=[(b"authorization", b"Bearer sk-123")],
+        headers=[(b"set-cookie", b"sk-123")], chunks=[b'{"secret":', b'"sk-123"}'], target=b"/v1/x?token=sk-123",
+    )  # fmt: skip
+
+    assert secret not in repr(await got(captures, 1)).encode()
+    packed = captures._entries[1].packed
+    assert packed is not None
+    assert secret not in zstandard.ZstdDecompressor().decompress(packed)
+
+
+async def test_bodies_that_are_not_there_are_none() -> None:
+    captures = store()
+    record(captures, 1, request=b"", chunks=[], method="GET")
+    capture = await got(captures, 1)
+
+    assert (capture.req_body, capture.resp_body) == (None, None)
+    assert not capture.resp_truncated
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/audio/speech", "/v1/images/edits"])
+async def test_body_of_an_error_is_kept_of_every_endpoint(path: str) -> None:
+    captures = store()
+    record(captures, 1, path=path, status=400, chunks=[b"no such voice"])
+
+    assert (await got(captures, 1)).resp_body == b"no such voice"
+
+
+async def test_long_body_of_an_error_is_cut() -> None:
+    captures = store()
+    record(captures, 1, status=500, chunks=[noise(50_000), noise(50_000)])
+    async with running(captures):
+        await idle(captures)
+    capture = await got(captures, 1)
+
+    assert capture.resp_body == (noise(50_000) * 2)[: capture_recorder.ERROR_LIMIT]
+    assert capture.resp_truncated
+
+
+async def test_exchange_that_ends_before_an_answer_is_kept_with_its_reason() -> None:
+    captures = store()
+    recorder = captures.recorder("POST", "/v1/x", JSON, Body(b"{}"))
+    recorder.finish("model 'a' exited with 3 while starting", 500)
+    recorder.finish("and what comes later does not count", 200)
+    captures.add(1, recorder)
+    capture = await got(captures, 1)
+
+    assert (capture.status, capture.error) == (500, "model 'a' exited with 3 while starting")
+    assert (capture.resp_headers, capture.resp_body) == (None, None)
+
+
+async def test_status_of_the_answer_is_not_replaced_by_its_failure() -> None:
+    captures = store()
+    recorder = captures.recorder("POST", "/v1/x", JSON, Body(b"{}"))
+    recorder.head(200, JSON)
+    recorder.chunk(b"half")
+    recorder.finish("the upstream closed the connection", 502)
+    captures.add(1, recorder)
+    capture = await got(captures, 1)
+
+    assert (capture.status, capture.resp_body, capture.error) == (200, b"half", "the upstream closed the connection")
+
+
+async def test_spooled_request_body_is_left_out() -> None:
+    captures = store()
+    with tempfile.TemporaryFile() as file:
+        file.write(b"x" * 100)
+        record(captures, 1, request=Body(b"", file, 100))
+    capture = await got(captures, 1)
+
+    assert (capture.req_body, capture.req_size, capture.req_truncated) == (None, 100, True)
+
+
+async def test_long_request_body_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture_recorder, "REQUEST_LIMIT", 10)
+    captures = store()
+    record(captures, 1, request=b"0123456789abc")
+    capture = await got(captures, 1)
+
+    assert (capture.req_body, capture.req_size, capture.req_truncated) == (b"0123456789", 13, True)
+
+
+@pytest.mark.parametrize(
+    "sizes", [[5 * MIB], [1, 5 * MIB], [3 * MIB, 3 * MIB], [200_000] * 30, [4 * MIB, 1], [100] * 50_000]
+)
+async def test_long_answer_is_cut_at_the_limit(sizes: Sequence[int]) -> None:
+    captures = store(64 * MIB)
+    body = noise(sum(sizes))
+    starts = [sum(sizes[:index]) for index in range(len(sizes))] if len(sizes) < 100 else range(0, len(body), 100)
+    recorder = captures.recorder("POST", "/v1/x", JSON, Body(b""))
+    recorder.head(200, JSON)
+    for start, size in zip(starts, sizes, strict=True):
+        recorder.chunk(body[start : start + size])
+    recorder.finish()
+    capture = recorder.capture(decoded)
+    recorder.close()
+
+    assert capture.resp_body == body[: capture_recorder.RESPONSE_LIMIT]
+    assert (capture.resp_size, capture.resp_truncated) == (len(body), True)
+
+
+@given(st.lists(st.integers(0, 3 * capture_recorder.STEP), max_size=12), st.integers(0, 6))
+def test_recorders_hold_no_more_than_they_may(sizes: list[int], steps: int) -> None:
+    allowance = Allowance(steps * capture_recorder.STEP)
+    recorder = CaptureRecorder(allowance, "POST", "/v1/x", JSON, Body(b""))
+    recorder.head(200, JSON)
+    body = noise(sum(sizes))
+    position = 0
+    for size in sizes:
+        recorder.chunk(body[position : position + size])
+        position += size
+        assert 0 <= allowance.left
+    recorder.finish()
+    capture = recorder.capture(decoded)
+    had = capture.resp_body or b""
+
+    assert body.startswith(had)
+    assert len(had) <= capture_recorder.FREE + steps * capture_recorder.STEP
+    assert capture.resp_truncated == (len(had) < len(body))
+    assert len(had) == len(body) or len(had) + max(sizes) + capture_recorder.STEP > steps * capture_recorder.STEP
+    recorder.close()
+    recorder.close()
+    assert allowance.left == steps * capture_recorder.STEP
+
+
+# answers that come encoded
+
+TEXT = json.dumps({"answer": "word " * 1000, "api_key": "sk-1"}).encode()
+
+REDACTED = TEXT.replace(b"sk-1", b"[REDACTED]")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        (b"gzip", gzip.compress(TEXT)),
+        (b"GZIP", gzip.compress(TEXT)),
+        (b"deflate", zlib.compress(TEXT)),
+        (b"zstd", zstandard.compress(TEXT)),
+        (b"identity", TEXT),
+    ],
+)
+async def test_answer_is_decoded_and_its_secrets_taken_out(encoding: bytes, body: bytes) -> None:
+    captures = store()
+    async with running(captures):
+        record(captures, 1, headers=[*JSON, (b"Content-Encoding", encoding)], chunks=[body[:100], body[100:]])
+        assert captures.has(1)
+        assert (await got(captures, 1)).resp_body == REDACTED  # though it is not packed yet
+        await idle(captures)
+        capture = await got(captures, 1)
+
+    assert (capture.resp_body, capture.resp_size) == (REDACTED, len(body))
+    names = [name for name, _ in capture.resp_headers or ()]
+    assert names == ([b"content-type", b"Content-Encoding"] if encoding == b"identity" else [b"content-type"])
+
+
+@pytest.mark.parametrize(("encoding", "body"), [(b"gzip", b"no gzip at all"), (b"rot13", b"x"), (b"gzip, zstd", b"x")])
+async def test_answer_that_cannot_be_decoded_is_kept_as_it_came(encoding: bytes, body: bytes) -> None:
+    captures = store()
+    record(captures, 1, headers=[(b"content-encoding", encoding)], chunks=[body])
+    capture = await got(captures, 1)
+
+    assert capture.resp_body == body
+    assert list(map(tuple, capture.resp_headers or ())) == [(b"content-encoding", encoding)]
+
+
+async def test_answer_that_becomes_too_long_is_cut() -> None:
+    captures = store()
+    text = noise(3 * MIB).hex().encode()
+    record(captures, 1, headers=[(b"content-encoding", b"gzip")], chunks=[gzip.compress(text, 1)])
+    capture = await got(captures, 1)
+
+    assert capture.resp_truncated
+    assert capture.resp_body == text[: capture_recorder.RESPONSE_LIMIT]
+
+
+async def test_bomb_is_kept_as_it_came() -> None:
+    captures = store()
+    bomb = gzip.compress(bytes(20 * MIB))
+    record(captures, 1, headers=[(b"content-encoding", b"gzip")], chunks=[bomb])
+
+    assert (await got(captures, 1)).resp_body == bomb
+
+
+# the budget
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(st.integers(1, 12), st.integers(0, 4000)), max_size=40), st.integers(0, 12_000))
+def test_budget_is_kept_and_the_oldest_go_first(adds: list[tuple[int, int]], budget: int) -> None:
+    captures = store(budget)
+    order: list[int] = []
+    for step, (number, size) in enumerate(adds):
+        before = captures.used_bytes
+        was_there = captures.has(number)
+        record(captures, number, chunks=[noise(size, step)])
+        entries = captures._entries
+        order = [each for each in order if each != number]
+        if number in entries:
+            order.append(number)
+            if not was_there and before + entries[number].size <= budget:
+                assert list(entries) == order, "something was evicted without need"
+
+        assert captures.used_bytes == sum(entry.size for entry in entries.values())
+        assert captures.used_bytes == sum(len(entry.packed or b"") for entry in entries.values())
+        assert captures.used_bytes <= budget
+        assert list(entries) == order[len(order) - len(entries) :], "not the oldest were evicted"
+        order = list(entries)
+
+
+async def test_capture_over_the_budget_drives_out_nobody() -> None:
+    captures = store(10_000)
+    record(captures, 1)
+    record(captures, 2, chunks=[noise(11_000)])
+
+    assert captures.ids().ids == [1]
+    assert captures.losses.too_large == 1
+
+
+async def test_nothing_is_kept_without_a_budget() -> None:
+    captures = store(-1)
+    record(captures, 1)
+
+    assert not captures.is_on
+    assert len(captures) == 0
+
+
+async def test_smaller_budget_evicts_and_none_evicts_all() -> None:
+    captures = store()
+    for number in range(1, 11):
+        record(captures, number, chunks=[noise(1000, number)])
+    one = captures.used_bytes // 10
+    captures.reconfigure(one * 3 + one // 2)
+    assert captures.ids().ids == [10, 9, 8]
+
+    captures.reconfigure(0)
+
+    assert captures.ids().ids == []
+    assert captures.used_bytes == 0
+
+
+# large ones
+
+
+async def test_large_capture_is_there_at_once_and_packed_beside_the_loop() -> None:
+    captures = store()
+    async with running(captures):
+        record(captures, 1, chunks=[b"word " * 100_000])
+        assert captures.has(1)
+        assert captures.used_bytes == 0
+        await idle(captures)
+
+        assert 0 < captures.used_bytes < 10_000
+        assert (await got(captures, 1)).resp_body == b"word " * 100_000
+    assert captures._allowance.left == module.RECORDING
+
+
+async def test_large_capture_keeps_its_place_in_the_order() -> None:
+    captures = store()
+    async with running(captures):
+        record(captures, 1, chunks=[noise(50_000)])
+        record(captures, 2)
+        await idle(captures)
+
+        assert captures.ids().ids == [2, 1]
+        captures.reconfigure(captures.used_bytes - 1)
+        assert captures.ids().ids == [2]
+
+
+@pytest.mark.parametrize(("limit", "value"), [("PENDING", 3), ("PENDING_BYTES", 350_000)])
+async def test_too_many_large_ones_at_once_are_dropped_and_counted(
+    monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+) -> None:
+    monkeypatch.setattr(module, limit, value)
+    captures = store()
+    for number in range(1, 6):
+        record(captures, number, chunks=[noise(100_000)])
+    record(captures, 6)
+
+    assert captures.ids().ids == [6, 3, 2, 1]
+    assert captures.losses.dropped == 2
+    async with running(captures):
+        await idle(captures)
+        record(captures, 7, chunks=[noise(100_000)])
+        await idle(captures)
+    assert captures.ids().ids == [7, 6, 3, 2, 1]
+    assert captures._allowance.left == module.RECORDING
+
+
+async def test_large_capture_that_is_deleted_before_it_was_packed_is_gone() -> None:
+    captures = store()
+    record(captures, 1, chunks=[noise(100_000)])
+    record(captures, 2, chunks=[noise(100_000)])
+    assert await captures.delete(1)
+    async with running(captures):
+        await idle(captures)
+        assert captures.ids().ids == [2]
+        await captures.delete_all()
+
+    assert (len(captures), captures.used_bytes) == (0, 0)
+    assert captures._allowance.left == module.RECORDING
+
+
+async def test_recorder_that_comes_to_nothing_gives_back_what_it_took() -> None:
+    captures = store()
+    recorder = captures.recorder("POST", "/v1/x", JSON, Body(b""))
+    recorder.head(200, JSON)
+    recorder.chunk(bytes(100_000))
+    assert captures._allowance.left < module.RECORDING
+
+    recorder.close()
+
+    assert captures._allowance.left == module.RECORDING
+
+
+async def test_what_cannot_be_packed_is_logged_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(_body: bytes, _encoding: str) -> list[bytes]:
+        raise RuntimeError("a bug")
+
+    captures = Captures(MIB, broken)
+    async with running(captures):
+        record(captures, 1, headers=[(b"content-encoding", b"gzip")])
+        record(captures, 2)
+        await idle(captures)
+
+        assert captures.ids().ids == [2]
+    assert captures.losses.failed == 1
+    assert [each.levelno for each in caplog.records] == [logging.ERROR]
+
+
+async def test_the_same_id_again_replaces() -> None:
+    captures = store()
+    record(captures, 1, chunks=[b"old"])
+    record(captures, 2)
+    record(captures, 1, chunks=[b"new"])
+
+    assert captures.ids().ids == [1, 2]
+    assert (await got(captures, 1)).resp_body == b"new"
+
+
+# looking
+
+
+async def test_unknown_capture_is_none() -> None:
+    captures = store()
+
+    assert await captures.get(1) is None
+    assert not captures.has(1)
+    assert not await captures.delete(1)
+
+
+async def test_ids_are_the_newest() -> None:
+    captures = store()
+    for number in (5, 1, 3):
+        record(captures, number)
+
+    assert captures.ids(2) == module.Found([3, 1], is_complete=False)
+    assert captures.ids(3) == module.Found([3, 1, 5], is_complete=True)
+
+
+STREAM = b"".join(
+    b"data: %b\n\n" % json.dumps({"choices": [{"delta": {"content": word}}]}).encode()
+    for word in ["The str", "awb", 'erry said: "Gr', 'üße"\n', "now"]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("PARIS", [1]),
+        ("paris today", [1]),
+        ("x-topic: cooking", [2]),
+        ("v1/embed", [3]),
+        ("strawberry", [4]),
+        ('said: "grüße"', [4]),
+        ("erry", [4]),
+        ("größe", [5]),
+        ("wait", [6]),
+        ("sk-secret", []),
+        ("[REDACTED]", [2]),
+        ("far away", [7]),
+        ("the model", [8, 1]),
+    ],
+)
+async def test_search(text: str, ids: list[int]) -> None:
+    captures = store()
+    record(captures, 1, request=b'{"prompt":"the model in Paris today"}')
+    record(captures, 2, headers=[(b"x-topic", b"Cooking")], request_headers=[(b"authorization", b"sk-secret")])
+    record(captures, 3, path="/v1/embeddings")
+    record(captures, 4, chunks=[STREAM])
+    record(captures, 5, request='{"prompt":"Größe"}'.encode(), chunks=[b'{"answer":"Gr\\u00f6\\u00dfe"}'])
+    recorder = captures.recorder("POST", "/v1/x", JSON, Body(b""))
+    recorder.finish("had to wait too long")
+    captures.add(6, recorder)
+    record(captures, 7, chunks=[b"." * (2 * 65536 - 4), b"far away", b"." * 70_000])  # not packed, as nothing runs
+    record(captures, 8, chunks=[b"The Model"])
+
+    assert await captures.search(text) == module.Found(ids, is_complete=True)
+
+
+async def test_search_says_that_it_has_not_seen_everything() -> None:
+    captures = store()
+    for number in range(1, 6):
+        record(captures, number)
+
+    assert await captures.search("answer", limit=2) == module.Found([5, 4], is_complete=False)
+    assert await captures.search("answer", within_s=0) == module.Found([], is_complete=False)
+
+
+# the packed form
+
+
+async def test_packed_form_is_msgpack_in_zstandard() -> None:
+    captures = store()
+    record(captures, 1)
+    packed = captures._entries[1].packed
+    assert packed is not None
+    assert msgpack.unpackb(zstandard.decompress(packed))[:3] == [capture_record.FORM, "POST", "/v1/chat/completions"]
+
+
+def packed_one() -> bytes:
+    recorder = CaptureRecorder(Allowance(0), "POST", "/v1/x\udcff", JSON, Body(b"body" * 50))
+    recorder.finish()
+    return Packer().pack(recorder.capture(decoded))
+
+
+def test_path_that_is_no_utf8_is_kept() -> None:
+    assert unpack(packed_one()).path == "/v1/x\udcff"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        b"nonsense" * 10,
+        packed_one()[:-1],
+        packed_one()[:50],
+        packed_one()[:60] + bytes([packed_one()[60] ^ 1]) + packed_one()[61:],
+        zstandard.compress(b"\xc1"),
+        zstandard.compress(msgpack.packb({"a": 1})),
+        zstandard.compress(msgpack.packb([2, "POST"])),
+        zstandard.compress(msgpack.packb([1, "POST"])),
+        zstandard.compress(msgpack.packb([1, *[None] * 17])),
+        zstandard.ZstdCompressor().compress(bytes(capture_record.LARGEST + 1)),
+    ],
+)
+def test_broken_form_is_told(broken: bytes) -> None:
+    with pytest.raises(BrokenCapture):
+        unpack(broken)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_at_all_make_it_fail_in_another_way(body: bytes) -> None:
+    for packed in (body, zstandard.compress(body), zstandard.compress(msgpack.packb([1]) + body)):
+        with pytest.raises(BrokenCapture):
+            unpack(packed)
+
+
+async def test_adding_from_many_tasks_at_once_keeps_all() -> None:
+    captures = store(64 * MIB)
+    large = os.urandom(40_000)
+
+    async def add(number: int) -> None:
+        await anyio.lowlevel.checkpoint()
+        record(captures, number, chunks=[large] if number % 3 == 0 else [b"small"])
+
+    async with running(captures):
+        async with anyio.create_task_group() as group:
+            for number in range(1, 201):
+                group.start_soon(add, number)
+        assert len(captures) == 200
+        await idle(captures)
+
+        assert captures.losses == module.Losses()
+        assert (await got(captures, 3)).resp_body == large
