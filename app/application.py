@@ -2,10 +2,10 @@
 
 router ← clean paths ← preflight ← no upgrade ← error boundary ← access log ← uvicorn
   → auth, around each of these that is not open to everybody
-      /v1/chat/completions, …       track → resolve → limit → inference → lease → forwarder
-      /upstream/{model}/…           track           → limit → inference → lease → forwarder
-      websockets there, /comfyui/…  track           → limit → tunnel → lease
-                                             (a peer's model: inference → peers → forwarder)
+      /v1/chat/completions, …       track → meter → resolve → capture → limit → inference → lease → forwarder
+      /upstream/{model}/…           track → meter           → capture → limit → inference → lease → forwarder
+      websockets there, /comfyui/…  track                             → limit → tunnel → lease
+                                                               (a peer's model: inference → peers → forwarder)
       everything else               an endpoint each
 """
 
@@ -17,12 +17,16 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
+from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute, Router
 
 from app.config.active import ActiveConfig
 from app.endpoints import (
+    activity as records,
+    captures as captured,
     comfyui,
     config as configuration,
     control,
@@ -31,6 +35,7 @@ from app.endpoints import (
     index,
     inference,
     logs,
+    metrics as figures,
     models,
     profiles,
     queue,
@@ -38,26 +43,39 @@ from app.endpoints import (
     version,
     websockets,
 )
+from app.endpoints.table import ENDPOINTS
 from app.launchers.local import LocalLauncher
 from app.middleware.access_log import AccessLog
 from app.middleware.auth import guard
+from app.middleware.capture import Capturing
 from app.middleware.cors import Preflight
 from app.middleware.errors import ErrorBoundary
 from app.middleware.limit import Admitted
+from app.middleware.meter import Metering
 from app.middleware.paths import CleanPaths, Dispatch
 from app.middleware.track import track
 from app.middleware.upgrade import NoUpgrade
 from app.proxy.peers import Peers
 from app.routing.resolve import ActiveProfile, Routing
 from app.routing.selectors import Reservations
+from app.scheduler.commands import Announce
+from app.scheduler.history import History
 from app.services import Services
 from app.supervisor.supervisor import Supervisor
+from app.telemetry.activity import ActivityLog
 from app.telemetry.bus import Bus
 from app.telemetry.inflight import InFlight
 from app.telemetry.logs import LogBook
+from app.telemetry.prometheus import RequestMetrics, Standing
+from app.telemetry.settings import captures_of, store_settings
+from app.telemetry.store import load_history
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+RECORDED = frozenset(row.upstream_path for row in ENDPOINTS)
+"""Paths of which requests are recorded as activity, wherever they came in."""
 
 
 class Application:
@@ -98,8 +116,19 @@ def create_app(
     book = LogBook(catalog.logs, sys.stdout.buffer)
     launcher = LocalLauncher()
     bus = Bus()
+    registry = CollectorRegistry()
+    metrics = RequestMetrics(registry, RECORDED)
+    standing = Standing(registry)
+    store = store_settings(catalog.records)
+    activity = ActivityLog(store, on_batch=metrics.fold)
+    captures = captures_of(catalog.records, captured.decoded)
+
+    def announced(news: Announce) -> None:
+        metrics.announced(news, time.monotonic())
+        bus.changed("modelStatus")
+
     supervisor = Supervisor(
-        catalog, launcher, book, on_announce=lambda _: bus.changed("modelStatus"), on_fatal=on_fatal
+        catalog, launcher, book, history=History(load_history(store.path)), on_announce=announced, on_fatal=on_fatal
     )
     admitted = Admitted()
     inflight = InFlight()
@@ -107,10 +136,35 @@ def create_app(
     profile = ActiveProfile()
     routing = Routing(config.current, profile, Reservations(supervisor.view))
     services = Services(
-        config, book, launcher, supervisor, admitted, inflight, bus, peers, profile, on_fatal, wait_bound, watch_config
+        config,
+        book,
+        launcher,
+        supervisor,
+        admitted,
+        inflight,
+        bus,
+        activity,
+        captures,
+        peers,
+        profile,
+        on_fatal,
+        wait_bound,
+        watch_config,
     )
-    serve = inference.model_app(supervisor, admitted, peers)
+    serve = Capturing(inference.model_app(supervisor, admitted, peers), captures)
+    metered = partial(
+        Metering,
+        current=config.current,
+        activity=activity,
+        captures=captures,
+        recorded=RECORDED,
+        on_record=partial(bus.publish, "activity"),
+    )
     tunnel = websockets.Tunnel(supervisor, admitted, peers)
+
+    async def settle() -> None:
+        await activity.flush()
+        standing.look(supervisor.view(), config.current().max_queued)
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
@@ -125,8 +179,8 @@ def create_app(
     told = events.topics(bus, config.current, supervisor.view, lambda: profile.current, inflight, waits.document)
 
     to_models: list[BaseRoute] = [
-        *inference.routes(serve, routing),
-        *upstream.routes(serve, routing, supervisor),
+        *inference.routes(serve, routing, metered),
+        *upstream.routes(serve, routing, supervisor, metered),
         *comfyui.routes(serve, config.current, supervisor),
         *websockets.routes(
             {
@@ -145,6 +199,9 @@ def create_app(
         *queue.routes(config.current, supervisor, inflight),
         *profiles.routes(routing, profile_changed),
         *configuration.routes(services.reloads),
+        *records.routes(activity, captures.has),
+        *captured.routes(captures),
+        *figures.routes(registry, settle, supervisor),
         *logs.routes(config.current, book),
         *events.routes(events.EventStream(bus, book, told)),
         *version.routes(),

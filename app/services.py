@@ -22,7 +22,9 @@ from app.proxy.peers import Peers
 from app.reload import Reloads
 from app.routing.resolve import ActiveProfile
 from app.supervisor.supervisor import Supervisor
+from app.telemetry.activity import ActivityLog
 from app.telemetry.bus import Bus
+from app.telemetry.captures import Captures
 from app.telemetry.inflight import InFlight
 from app.telemetry.logs import LogBook
 from app.telemetry.pulse import Pulse
@@ -47,6 +49,8 @@ class Services:
     admitted: Admitted
     inflight: InFlight
     bus: Bus
+    activity: ActivityLog
+    captures: Captures
     peers: Peers
     profile: ActiveProfile
     on_fatal: Callable[[], None]
@@ -71,8 +75,9 @@ class Services:
     async def running(self) -> AsyncIterator[None]:
         """Is the lifespan: everything runs inside, and everything is gone when it is left."""
         with self.logs.handler:
-            async with self.logs, self.launcher, anyio.create_task_group() as group:
+            async with self.logs, self.launcher, self.activity, anyio.create_task_group() as group:
                 self._tell_of_config()
+                await group.start(self.captures.run, name="captures")
                 await group.start(self._supervise, name="supervisor")
                 group.start_soon(self.preload.run, name="preload")
                 group.start_soon(self.reloads.run, name="reload")
@@ -85,6 +90,7 @@ class Services:
                     with anyio.CancelScope(shield=True):
                         await self.supervisor.shut_down(self._time_left())
                         await self.peers.aclose()
+                        await self.activity.save_history(self.supervisor.history.learned())
                     logger.info("shutdown complete")
                     group.cancel_scope.cancel()
 
@@ -108,6 +114,7 @@ class Services:
         # In the same breath: no request may find the profile of one configuration with the models of another.
         self.profile.current = None
         self.logs.reconfigure(catalog.logs)
+        self.captures.reconfigure(catalog.records.capture_bytes)
         self.supervisor.reconfigure(catalog)
         await self.peers.reconfigure(catalog)
         self.preload.want()

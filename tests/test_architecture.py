@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "app.simulate": {"app.config.catalog", "app.scheduler", "planners.protocol"},
     "app.main": {"app.application", "app.config"},
     "app.server": {"app.application", "app.services", "app.http_limits", "app.http_protocol"},
-    "app.application": {"app.endpoints", "app.middleware", "app.services", "app.launchers", *SERVICES},
+    "app.application": {"app.endpoints", "app.middleware", "app.services", "app.launchers", "app.scheduler", *SERVICES},
     "app.services": {"app.middleware.limit", "app.launchers", "app.reload", "app.preload", *SERVICES},
     "app.reload": {"app.config"},
     "app.preload": {"app.config", "app.supervisor", "app.scheduler.instances", "planners.protocol"},
@@ -88,7 +88,9 @@ THIRD_PARTY = {
 }
 """All that these import from other projects."""
 
-ONLY_IN = {"httpx": "app.proxy", "xllamacpp": "app.engine", "pynvml": "monitors.nvidia"}
+ONLY_IN = {"httpx": "app.proxy", "xllamacpp": "app.engine", "pynvml": "monitors.nvidia"} | {
+    "opentelemetry": "app.telemetry.tracing"
+}
 """What one place hides from all others."""
 
 

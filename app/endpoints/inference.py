@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.routing import Route
 
@@ -101,12 +101,27 @@ def model_app(supervisor: Supervisor, admitted: Admitted, peers: Peers, pace: Pa
     return ConcurrencyLimit(inference, admitted, partial(room_in_s, supervisor))
 
 
-def routes(serve: ASGIApp, routing: Routing) -> list[Route]:
-    """Returns a route for each row of the table."""
+class Wrap(Protocol):
+    """Puts another layer around an endpoint."""
+
+    def __call__(self, app: ASGIApp, *, path: str = "") -> ASGIApp:
+        """Returns *app* with the layer around it. path: what the upstream is asked for there; empty: it depends."""
+
+
+def unwrapped(app: ASGIApp, *, path: str = "") -> ASGIApp:  # noqa: ARG001 - as Wrap has it
+    """Puts nothing around *app*."""
+    return app
+
+
+def routes(serve: ASGIApp, routing: Routing, wrap: Wrap = unwrapped) -> list[Route]:
+    """Returns a route for each row of the table. wrap: puts around each what stands outside of the finding of its model."""
     return [
         Route(
             row.path,
-            Resolve(serve, routing, path=row.upstream_path, in_query=row.source is Source.QUERY),
+            wrap(
+                Resolve(serve, routing, path=row.upstream_path, in_query=row.source is Source.QUERY),
+                path=row.upstream_path,
+            ),
             methods=[row.method],
         )
         for row in ENDPOINTS

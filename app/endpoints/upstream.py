@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from app.asgi import IN_MEMORY, read_body
 from app.config.catalog import Catalog, Model, PeerModel, Profile
+from app.endpoints.inference import Wrap, unwrapped
 from app.errors import Conflict, NotFound
 from app.exchange import KEY, Exchange
 from app.middleware.paths import send_redirect
@@ -123,9 +124,9 @@ class NoModel:
         await send_redirect(scope, send, 302, f"{scope.get('root_path', '')}/ui/models".encode("latin-1"))
 
 
-def routes(serve: ASGIApp, routing: Routing, residents: Residents) -> list[Route]:
-    """Returns the route of all upstreams' paths, and the one of none."""
+def routes(serve: ASGIApp, routing: Routing, residents: Residents, wrap: Wrap = unwrapped) -> list[Route]:
+    """Returns the route of all upstreams' paths, and the one of none. wrap: puts around the former what is to stand outside."""
     return [
         Route("/upstream", NoModel(), methods=["GET"]),
-        Route(PREFIX + "{rest:path}", Upstream(serve, routing, residents)),
+        Route(PREFIX + "{rest:path}", wrap(Upstream(serve, routing, residents))),
     ]

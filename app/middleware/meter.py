@@ -49,12 +49,14 @@ class Metering:
         *,
         path: str = "",
         recorded: Collection[str] = (),
+        on_record: Callable[[int], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepares for one endpoint.
 
         path: what upstreams are asked for here; empty: the exchange says it.
         recorded: then, the paths of which requests are recorded.
+        on_record: told the number of each record.
         """
         self._app = app
         self._current = current
@@ -62,6 +64,7 @@ class Metering:
         self._captures = captures
         self._path = path
         self._recorded = recorded
+        self._on_record = on_record
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -155,6 +158,8 @@ class Metering:
         capture = scope.get(CAPTURE)
         if capture is not None:
             self._captures.add(number, capture)
+        if self._on_record is not None:
+            self._on_record(number)
 
     def _session(self, scope: Scope) -> str:
         names = self._current().records.session_headers

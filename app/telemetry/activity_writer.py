@@ -75,7 +75,7 @@ class Writer:
         retry_s: float = RETRY_S,
         on_batch: Callable[[Sequence[ActivityRecord]], None] | None = None,
     ) -> None:
-        """on_batch: shown all records, in batches, in the thread."""
+        """on_batch: shown all records but those lost in the queue, in batches, in the thread. They have no id yet."""
         # the same for its whole life
         self._turn = threading.Condition(threading.Lock())
         self._bound = queue
@@ -202,9 +202,12 @@ class Writer:
             self._tell_of_loss(work.lost)
             # Whatever happens, the thread goes on: others wait for it.
             try:
+                if work.batch and self._on_batch is not None:
+                    self._on_batch([record for _, record in work.batch])
+            except Exception:
+                logger.exception("activity could not be counted")
+            try:
                 if work.batch:
-                    if self._on_batch is not None:
-                        self._on_batch([record for _, record in work.batch])
                     self._place.write([row_of(*each) for each in in_turns(work.batch)], time.monotonic())
             except Exception:
                 logger.exception("%d activity records are lost: not even memory takes them", len(work.batch))
