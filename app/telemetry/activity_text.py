@@ -51,8 +51,11 @@ CSV_COLUMNS = (
     "metadata",
 )
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """How a cell begins that a spreadsheet would take for a formula and run."""
+
+LAST_MOMENT = 253_370_764_800.0
+"""The year 9999 begins."""
 
 _rfc3339 = LAYOUTS["rfc3339nano"]
 
@@ -185,7 +188,8 @@ def _truth(value: bool) -> str:
 
 
 def _timestamp(moment: float) -> str:
-    return _rfc3339(datetime.fromtimestamp(moment, UTC).astimezone())
+    # Within what can be written, whoever wrote the store.
+    return _rfc3339(datetime.fromtimestamp(min(max(moment, 0.0), LAST_MOMENT), UTC).astimezone())
 
 
 def _histogram(histogram: Histogram | None) -> dict[str, object] | None:

@@ -111,9 +111,9 @@ def load_history(path: Path | None) -> Mapping[ModelId, Learned]:
 
     Whoever opens the store to write says what is wrong with it.
     """
-    if path is None or not path.is_file():
+    if path is None:
         return {}
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(_connect(path)) as connection:
+    with contextlib.suppress(sqlite3.Error, OSError), contextlib.closing(_connect(path)) as connection:
         rows = connection.execute("SELECT model_id, load_s, stop_s, request_s FROM learned").fetchall()
         return {ModelId(model): Learned(load, stop, request) for model, load, stop, request in rows}
     return {}

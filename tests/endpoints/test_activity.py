@@ -116,6 +116,14 @@ async def test_what_there_is_not_is_left_out_of_a_record() -> None:
     assert its["tokens"]["tokens_per_second"] == -1
 
 
+@pytest.mark.parametrize(("moment", "year"), [(-1e17, "1970"), (1e17, "9999")])
+async def test_moment_that_cannot_be_written_is_the_nearest_that_can(moment: float, year: str) -> None:
+    async with holding(record(time=moment)) as app:
+        (its,) = (await get(app))["data"]
+
+    assert year == its["timestamp"][:4]
+
+
 async def test_nothing_is_an_empty_page() -> None:
     async with holding() as app:
         reply = await call(app, path=PAGE)
@@ -355,7 +363,7 @@ async def test_export_of_csv_has_a_head_and_flat_lines() -> None:
     assert datetime.fromisoformat(second["timestamp"]) == datetime.fromtimestamp(PLAIN.time, UTC)
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
 async def test_no_text_becomes_a_formula_in_a_spreadsheet(start: str) -> None:
     evil = f"{start}cmd|' /C calc'!A0"
     async with holding(record(model=evil, error_msg=evil, session_id=evil, client=evil)) as app:

@@ -4,17 +4,21 @@ import logging
 import sqlite3
 import threading
 import tracemalloc
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import anyio
 import anyio.from_thread
+import anyio.to_thread
 import pytest
 
 from app.errors import Unavailable
 from app.scheduler.history import Learned
+from app.telemetry import activity
 from app.telemetry.activity import ActivityLog, StoreHealth
 from app.telemetry.activity_query import last_id
+from app.telemetry.activity_record import ActivityRecord
 from app.telemetry.store import StoreSettings, load_history
 from planners.protocol import ModelId
 from tests.telemetry.activity_records import ids, make_specified_store, read_all, record
@@ -309,3 +313,38 @@ async def test_record_that_nothing_takes_does_not_stop_the_others(caplog: pytest
         assert await ids(log) == [2]
         assert log.health.lost == 1
     assert [each.levelno for each in caplog.records] == [logging.ERROR]
+
+
+async def test_records_are_shown_in_batches_before_they_are_written(caplog: pytest.LogCaptureFixture) -> None:
+    shown: list[str] = []
+
+    def show(batch: Sequence[ActivityRecord]) -> None:
+        shown.extend(each.model for each in batch)
+        if "bad" in shown:
+            raise ValueError(shown)
+
+    async with ActivityLog(MEMORY, on_batch=show) as log:
+        for model in ("a", "b"):
+            log.add(record(model=model))
+        assert await log.flush()
+        assert shown == ["a", "b"]
+        log.add(record(model="bad"))
+
+        assert await ids(log) == [1, 2, 3], "who is shown records cannot lose them"
+    assert [each.getMessage() for each in caplog.records] == ["activity could not be counted"]
+
+
+async def test_leaving_does_not_wait_for_a_disk_for_ever(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(activity, "WRITE_S", 0.05)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        async with ActivityLog(StoreSettings(path)) as log:
+            other.execute("BEGIN IMMEDIATE")
+            log.add(record())
+        (thread,) = (each for each in threading.enumerate() if each.name == "activity writer")
+        other.execute("ROLLBACK")
+    await anyio.to_thread.run_sync(thread.join)
+
+    assert stored(path) == [1]
+    assert "the disk is too slow" in caplog.text

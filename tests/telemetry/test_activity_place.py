@@ -136,7 +136,25 @@ async def test_damage_that_a_reader_meets_begins_a_new_file(damaged: Path, caplo
     assert len(warnings(caplog)) == 1
 
 
-async def test_damage_that_the_writer_meets_begins_a_new_file(damaged: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_damage_that_the_writer_meets_begins_a_new_file(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with ActivityLog(StoreSettings(path)) as log:
+        log.add(record())
+    with closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'activity_by_model'").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    async with ActivityLog(StoreSettings(path)) as log:
+        assert log.add(record()) == 2
+        assert await ids(log) == [2]
+
+    assert stored(path) == [2]
+    assert len(warnings(caplog)) == 1
+
+
+async def test_damage_that_is_seen_when_it_is_opened_begins_a_new_file(
+    damaged: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with damaged.open("r+b") as file:
         file.seek(100)
         file.write(b"\xff" * (damaged.stat().st_size - 100))
@@ -301,6 +319,23 @@ async def test_file_that_another_program_keeps_locked_gives_way_to_memory(
     assert stored(path) == [1, 2]
     assert len(warnings(caplog)) == 1
     assert "database is locked" in warnings(caplog)[0]
+
+
+async def test_file_that_is_locked_at_the_start_is_taken_into_use_later(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(store, "BUSY_S", 0.05)
+    async with ActivityLog(StoreSettings(path)) as log:
+        log.add(record(model="old"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with ActivityLog(StoreSettings(path)) as log:
+            assert log.add(record(model="new")) == 1
+            other.execute("ROLLBACK")
+            assert await log.reconfigure(StoreSettings(path))
+
+            assert [(each.id, each.model) for each in await read_all(log)] == [(1, "old"), (2, "new")]
+    assert len(warnings(caplog)) == 1
 
 
 IN_A_NARROW_PLACE = """
