@@ -269,11 +269,11 @@ def har(capture: Capture, base: str) -> Iterator[bytes]:
         yield from _har_text(body, b',"encoding":"base64"')
     if capture.resp_truncated:
         yield b',"comment":"not kept whole"'
-    yield b"}"
+    yield b"}}"
     if capture.error:
         yield b',"comment":' + _json(capture.error)
     timings = {"send": 0, "wait": round(capture.wait_ms, 3), "receive": round(capture.receive_ms, 3)}
-    yield b'},"cache":{},"timings":' + _json(timings) + b"}]}}"
+    yield b',"cache":{},"timings":' + _json(timings) + b"}]}}"
 
 
 def _har_headers(headers: Headers) -> list[dict[str, str]]:
