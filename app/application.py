@@ -1,7 +1,7 @@
 """`create_app`: the only place where the parts are put together.
 
 router ← clean paths ← preflight ← no upgrade ← error boundary ← access log ← uvicorn
-  → auth, around each of these that is not open to everybody
+  → auth, around each of these that is not open to everybody; then trace, if traces are asked for
       /v1/chat/completions, …       track → meter → resolve → capture → limit → inference → lease → forwarder
       /upstream/{model}/…           track → meter           → capture → limit → inference → lease → forwarder
       websockets there, /comfyui/…  track                             → limit → tunnel → lease
@@ -53,6 +53,7 @@ from app.middleware.errors import ErrorBoundary
 from app.middleware.limit import Admitted
 from app.middleware.meter import Metering
 from app.middleware.paths import CleanPaths, Dispatch
+from app.middleware.trace import Traces
 from app.middleware.track import track
 from app.middleware.upgrade import NoUpgrade
 from app.proxy.peers import Peers
@@ -130,6 +131,7 @@ def create_app(
     supervisor = Supervisor(
         catalog, launcher, book, history=History(load_history(store.path)), on_announce=announced, on_fatal=on_fatal
     )
+    traces = Traces(os.environ)
     admitted = Admitted()
     inflight = InFlight()
     peers = Peers(catalog)
@@ -151,7 +153,7 @@ def create_app(
         wait_bound,
         watch_config,
     )
-    serve = Capturing(inference.model_app(supervisor, admitted, peers), captures)
+    serve = Capturing(traces.onward(inference.model_app(supervisor, admitted, peers)), captures)
     metered = partial(
         Metering,
         current=config.current,
@@ -160,7 +162,7 @@ def create_app(
         recorded=RECORDED,
         on_record=partial(bus.publish, "activity"),
     )
-    tunnel = websockets.Tunnel(supervisor, admitted, peers)
+    tunnel = traces.onward(websockets.Tunnel(supervisor, admitted, peers))
 
     async def settle() -> None:
         await activity.flush()
@@ -168,7 +170,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
-        async with services.running():
+        async with services.running(), traces.running():
             yield
 
     def profile_changed() -> None:
@@ -192,7 +194,7 @@ def create_app(
         ),
     ]
     routes: list[BaseRoute] = [
-        *track(to_models, inflight),
+        *traces.around(track(to_models, inflight)),
         *models.routes(routing, supervisor),
         *health.routes(),
         *control.routes(config.current, supervisor),

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from starlette.types import Scope
 
     from app.asgi import Body
@@ -75,6 +77,10 @@ class Exchange:
     # written by the loading stream
     failure: HostlerError | None = None
     """What the client was told of within a stream that had begun with status 200."""
+
+    # written by trace
+    outgoing: Callable[[], Sequence[tuple[bytes, bytes]]] | None = None
+    """Called once, when the request goes to its upstream; returns headers to send instead of the client's of the same names."""
 
     # written by the layer that meters, when the answer has ended
     usage: Usage | None = None

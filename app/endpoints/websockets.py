@@ -24,7 +24,7 @@ from app.exchange import Exchange, exchange_of
 from app.middleware.errors import DENIAL
 from app.middleware.limit import Admitted, ConcurrencyLimit, room_in_s
 from app.proxy.forwarder import upstream_target
-from app.proxy.headers import peer_headers, request_headers
+from app.proxy.headers import peer_headers, request_headers, with_instead
 from app.proxy.peers import Peers
 from app.proxy.transport import UpstreamTransport
 from app.proxy.websocket import Refused, accepted_headers, connect, handshake_headers, relay
@@ -117,9 +117,11 @@ async def _already(transport: UpstreamTransport) -> AsyncIterator[UpstreamTransp
 def _headers(exchange: Exchange, scope: Scope, transport: UpstreamTransport) -> RawHeaders:
     if isinstance(exchange.model, PeerModel):
         key = exchange.model.peer.api_key
-        return peer_headers(scope["headers"], method="GET", body_size=0, host=transport.host, api_key=key)
-    client = scope["client"][0].encode() if scope["client"] else b""
-    return request_headers(scope["headers"], method="GET", body_size=0, client=client, host=transport.host)
+        headers = peer_headers(scope["headers"], method="GET", body_size=0, host=transport.host, api_key=key)
+    else:
+        client = scope["client"][0].encode() if scope["client"] else b""
+        headers = request_headers(scope["headers"], method="GET", body_size=0, client=client, host=transport.host)
+    return headers if exchange.outgoing is None else with_instead(headers, exchange.outgoing())
 
 
 async def _refuse(refused: Refused, exchange: Exchange, send: Send) -> None:

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from app.errors import UpstreamError
-from app.proxy.headers import request_headers, response_headers
+from app.proxy.headers import request_headers, response_headers, with_instead
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +63,8 @@ async def forward(
             client=client[0].encode() if client else b"",
             host=transport.host,
         )
+    if exchange.outgoing is not None:
+        headers = with_instead(headers, exchange.outgoing())
     exchange.asked_at = monotonic()
     response = await transport.request(
         method,

@@ -145,6 +145,13 @@ def response_headers(headers: Iterable[tuple[bytes, bytes]], status: int) -> Raw
     return kept
 
 
+def with_instead(headers: RawHeaders, others: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+    """Returns *headers* with *others* instead of those of the same names; one without a value is only left out."""
+    others = list(others)
+    names = {name for name, _ in others}
+    return [header for header in headers if header[0] not in names] + [header for header in others if header[1]]
+
+
 def _joined(before: bytes, value: bytes) -> bytes:
     """Returns a list header with *value* appended."""
     return b"%b, %b" % (before, value) if before else value
