@@ -160,10 +160,15 @@ class Writer:
         """Gives a connection to read what is written. Raises Unavailable when the store is closed or damaged."""
         database = self._place.database
         try:
-            with database.reader() as connection:
-                if database.is_closed:
-                    raise Unavailable("the activity store has just been closed; try again, unless Hostler is ending")
-                yield connection
+            while True:
+                with database.reader() as connection:
+                    if not database.is_closed:
+                        yield connection
+                        return
+                if database is self._place.database:
+                    raise Unavailable("the activity store is closed, because Hostler is ending")
+                # Another has taken its place just now.
+                database = self._place.database
         except sqlite3.DatabaseError as exc:
             if not is_damage(exc):
                 raise

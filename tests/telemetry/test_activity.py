@@ -348,3 +348,21 @@ async def test_leaving_does_not_wait_for_a_disk_for_ever(
 
     assert stored(path) == [1]
     assert "the disk is too slow" in caplog.text
+
+
+async def test_readers_do_not_notice_that_the_store_moves(path: Path) -> None:
+    moving = True
+
+    async def read() -> None:
+        while moving:
+            assert len(await ids(log)) == 50
+
+    async with ActivityLog(MEMORY) as log, anyio.create_task_group() as group:
+        for _ in range(50):
+            log.add(record())
+        for _ in range(2):
+            group.start_soon(read)
+        for _ in range(10):
+            assert await log.reconfigure(StoreSettings(path))
+            assert await log.reconfigure(MEMORY)
+        moving = False
