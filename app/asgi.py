@@ -166,6 +166,9 @@ class Connection(Protocol):
     def abort(self) -> None:
         """Cuts the connection at once, whatever the client has not taken; what `watch` was given is called soon after."""
 
+    def hold(self, most: int | None) -> None:
+        """Has `send` wait as long as the client has more than *most* bytes to take; None: as many as usual."""
+
 
 CONNECTION = "hostler.connection"
 

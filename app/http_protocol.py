@@ -69,6 +69,10 @@ class CorkedProtocol(HttpToolsProtocol):
         """Cuts the connection at once; see `app.asgi.Connection`."""
         self.transport.abort()
 
+    def hold(self, most: int | None) -> None:
+        """Sets how much may be buffered for the client; see `app.asgi.Connection`."""
+        self.transport.set_write_buffer_limits(most)
+
     def on_message_begin(self) -> None:
         """Puts itself into the scope of a new request."""
         super().on_message_begin()
@@ -182,6 +186,10 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     def abort(self) -> None:
         """Cuts the connection at once; see `app.asgi.Connection`."""
         self.transport.abort()
+
+    def hold(self, most: int | None) -> None:
+        """Sets how much may be buffered for the client; see `app.asgi.Connection`."""
+        self.transport.set_write_buffer_limits(most)
 
     def handle_connect(self, event: Request) -> None:
         """Puts itself into the scope of the application, which begins in the loop's next turn."""

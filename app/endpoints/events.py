@@ -13,7 +13,7 @@ A slow client
 -------------
 gets of each state the latest, and of the logs what their rings still have, with a line that tells how much is missing. Should it
 fall behind by more than the bus keeps of what only happens once, `resync` says so and what is as it is follows. It holds one
-batch, which it shares with others, and the connection's buffer. One that takes nothing for `STALLED_S` is cut off.
+batch, which it shares with others, and the connection's buffer. One that takes nothing for long is cut off (`endless`).
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from urllib.parse import parse_qs
 import anyio
 from starlette.routing import Route
 
-from app.asgi import CONNECTION, ClientDisconnected, cancel_on_disconnect, header, read_body
+from app.asgi import cancel_on_disconnect, header, read_body
 from app.config.catalog import PeerModel
+from app.endpoints.endless import STALLED_S, EndlessBody
 from app.endpoints.models import abilities
 from app.errors import RequestError, escape_json
 from app.routing.selectors import phase_of
@@ -51,11 +52,8 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 15.0
 """Seconds of silence after which a comment is sent."""
 
-STALLED_S = 300.0
-"""Seconds for which a client may take nothing."""
-
-CHUNK = 64 << 10
-"""Bytes sent at a time, and of each log in a tick: 1.3 MB/s, which nobody can read, however much more a server prints."""
+PIECE = 64 << 10
+"""Bytes of each log in a tick: 1.3 MB/s, which nobody can read, however much more a server prints."""
 
 QUEUED = 100
 """Of those who wait, as many are told of one by one; how many there are is told, too."""
@@ -130,10 +128,13 @@ class EventStream:
         (await read_body(receive)).close()
         async with cancel_on_disconnect(receive, scope):
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-            if scope["method"] != "HEAD":
-                with self.bus.subscribe(wanted) as news:
-                    await _Client(self, scope, send, news).follow(self._logs)
-            await send({"type": "http.response.body", "body": b""})
+            if scope["method"] == "HEAD":
+                await send({"type": "http.response.body", "body": b""})
+                return
+            body = EndlessBody(scope, send, self.stalled_s)
+            with self.bus.subscribe(wanted) as news:
+                await _Client(self, header(scope, b"last-event-id"), body, news).follow(self._logs)
+            await body.end()
 
     def burst(self, names: Collection[str]) -> bytes:
         """Returns how things stand, of those of *names* that newcomers are told of."""
@@ -176,25 +177,24 @@ class EventStream:
 class _Client:
     """One who follows."""
 
-    __slots__ = ("_events", "_news", "_scope", "_send", "_sending")
+    __slots__ = ("_body", "_events", "_news", "_seen")
 
-    def __init__(self, events: EventStream, scope: Scope, send: Send, news: Subscription) -> None:
+    def __init__(self, events: EventStream, seen: bytes, body: EndlessBody, news: Subscription) -> None:
+        """Prepares. seen: the last id it has got, or b''."""
         self._events = events
-        self._scope = scope
-        self._send = send
+        self._seen = seen
+        self._body = body
         self._news = news
-        self._sending: anyio.CancelScope | None = None
-        """Around what waits for the client to take something."""
 
     async def follow(self, logs: LogFrames) -> None:
         """Sends how things stand, then what happens, until it is over."""
-        events, news = self._events, self._news
-        news.on_close = self._end
-        places = logs.places(header(self._scope, b"last-event-id")) if LOGS in news.topics else {}
+        events, news, body = self._events, self._news, self._body
+        news.on_close = body.hurry
+        places = logs.places(self._seen) if LOGS in news.topics else {}
         # An empty one makes the server send the head, so that the client knows it is connected even if nothing happens.
-        await self._write(b"")
-        await self._write(logs.after(places, limit=logs.history))
-        await self._write(events.burst(news.topics))
+        await body.write(b"")
+        await body.write(logs.after(places, limit=logs.history))
+        await body.write(events.burst(news.topics))
         while True:
             if logs.has_more(places):
                 # Of a flood no more than so much in each tick.
@@ -202,35 +202,13 @@ class _Client:
             with anyio.move_on_after(events.heartbeat_s) as silence:
                 batch = await news.next()
             if silence.cancelled_caught:
-                await self._write(HEARTBEAT)
+                await body.write(HEARTBEAT)
                 continue
             if batch is None:
                 return
-            data = logs.after(places, limit=CHUNK) + events.frame(batch)
+            data = logs.after(places, limit=PIECE) + events.frame(batch)
             if data:
-                await self._write(data)
-
-    async def _write(self, data: bytes) -> None:
-        for start in range(0, max(len(data), 1), CHUNK):
-            with anyio.move_on_after(self._events.stalled_s) as self._sending:
-                await self._send({"type": "http.response.body", "body": data[start : start + CHUNK], "more_body": True})
-            stalled, self._sending = self._sending, None
-            if stalled.cancelled_caught:
-                await self._cut()
-
-    def _end(self) -> None:
-        # A client that takes nothing must not hold up the end of the program.
-        if self._sending is not None:
-            self._sending.cancel()
-
-    async def _cut(self) -> None:
-        """Ends the connection without waiting for a client that does not read. Raises ClientDisconnected."""
-        connection = self._scope.get(CONNECTION)
-        if connection is not None:
-            connection.abort()
-            # The loss of the connection ends this, as if the client had left.
-            await anyio.sleep_forever()
-        raise ClientDisconnected
+                await body.write(data)
 
 
 class LogFrames:

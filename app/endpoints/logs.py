@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 from starlette.routing import Route
 
 from app.asgi import ClientDisconnected, cancel_on_disconnect, header, read_body, send_bytes
+from app.endpoints.endless import STALLED_S, EndlessBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,9 +51,11 @@ class LogHistory:
 class LogFollow:
     """ASGI endpoint: one log from its history on, until the client leaves or Hostler ends."""
 
-    def __init__(self, current: Callable[[], Catalog], book: LogBook) -> None:
+    def __init__(self, current: Callable[[], Catalog], book: LogBook, stalled_s: float = STALLED_S) -> None:
+        """Prepares. stalled_s: seconds for which a client may take nothing."""
         self._current = current
         self._book = book
+        self.stalled_s = stalled_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Streams. Back-pressure comes from `send`; what a slow client misses is the book's business."""
@@ -66,12 +69,16 @@ class LogFollow:
             (await read_body(receive)).close()
             async with cancel_on_disconnect(receive, scope):
                 await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
-                if scope["method"] != "HEAD":
-                    # An empty body message makes the server send the head, so that the client knows it is connected.
-                    await send({"type": "http.response.body", "body": b"", "more_body": True})
-                    async for chunk in lines:
-                        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                await send({"type": "http.response.body", "body": b""})
+                if scope["method"] == "HEAD":
+                    await send({"type": "http.response.body", "body": b""})
+                else:
+                    body = EndlessBody(scope, send, self.stalled_s)
+                    with self._book.told_of_end(body.hurry):
+                        # So that the client knows it is connected.
+                        await body.write(b"")
+                        async for chunk in lines:
+                            await body.write(chunk)
+                        await body.end()
         except ClientDisconnected:
             return
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 
@@ -29,7 +30,7 @@ from app.telemetry.ring import ByteRing, Piece
 from app.telemetry.times import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from app.config.catalog import LogSettings
@@ -94,6 +95,7 @@ class LogBook:
         # as things are
         self._models: dict[str, LogStream] = {}
         self._closed = False
+        self._when_closed: set[Callable[[], None]] = set()
         self._unannounced = 0
         self._armed: Literal["", "later", "now"] = ""
         """How readers will be told of what they have not been told of yet."""
@@ -227,6 +229,15 @@ class LogBook:
             stream = self._own.get(name) or self._stream(name)
             return Follower(self, stream, stream.ring.position_before(HISTORY if history else 0))
 
+    @contextmanager
+    def told_of_end(self, hurry: Callable[[], None]) -> Iterator[None]:
+        """Has *hurry* called in the event loop when the book is closed while inside: for readers that are busy with what they have."""
+        self._when_closed.add(hurry)
+        try:
+            yield
+        finally:
+            self._when_closed.discard(hurry)
+
     def close(self) -> None:
         """Ends all readers once they have read what there is. Writing goes on."""
         with self._lock:
@@ -302,6 +313,9 @@ class LogBook:
                 stream.announced = stream.ring.end
             if self._outlet is not None:
                 self._outlet.nudge()
+        if self._closed:
+            for hurry in self._when_closed:
+                hurry()
         if self.on_news is not None:
             self.on_news()
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import socket
 import tracemalloc
@@ -10,14 +12,16 @@ import anyio
 import httpx
 import pytest
 import uvicorn
-from starlette.routing import Router
+from starlette.routing import Route, Router
 from starlette.types import Message
 
 from app.config.catalog import Catalog, LogSettings
-from app.endpoints.logs import routes
+from app.endpoints.logs import LogFollow, routes
+from app.http_protocol import CorkedProtocol
 from app.telemetry.logs import LogBook
 from tests.asgi import Reply, call
 from tests.endpoints.catalogs import catalog, model
+from tests.middleware import serving
 
 pytestmark = pytest.mark.anyio
 
@@ -210,3 +214,61 @@ async def test_client_that_does_not_read_holds_up_nobody_and_is_told_what_it_mis
     missing = [int(number) for number in marker.findall(got)]
     assert missing
     assert len(marker.sub(b"", got)) + sum(missing) == 1000 * len(block)
+
+
+async def lazy_client(url: str) -> socket.socket:
+    """Connects a client that asks for a log, with the smallest of buffers, and reads nothing."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    host, _, port = url.removeprefix("http://").partition(":")
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, (host, int(port)))
+    await asyncio.get_running_loop().sock_sendall(client, b"GET /logs/stream/b HTTP/1.1\r\nHost: x\r\n\r\n")
+    return client
+
+
+async def is_cut(client: socket.socket) -> bool:
+    """Reads what was sent to *client*, and returns whether it has no proper end."""
+    last = b""
+    with anyio.fail_after(20), contextlib.suppress(ConnectionResetError):
+        while data := await asyncio.get_running_loop().sock_recv(client, 1 << 20):
+            last = (last + data)[-5:]
+    return last != b"0\r\n\r\n"
+
+
+async def test_client_that_takes_nothing_for_long_is_cut_off() -> None:
+    async with LogBook(LogSettings()) as book:
+        app = Router([Route("/logs/stream/{name:path}", LogFollow(current, book, stalled_s=0.05))])
+        async with serving.served(app, http=CorkedProtocol) as url:
+            client = await lazy_client(url)
+            sink = book.model_sink("b")
+            with client:
+                with anyio.fail_after(20):
+                    while not book._when_closed:
+                        await anyio.sleep(0.001)
+                    while book._when_closed:
+                        sink(b"x" * 65_536)
+                        await anyio.sleep(0.001)
+                assert await is_cut(client)
+
+
+async def test_client_that_takes_nothing_does_not_hold_up_the_end() -> None:
+    """Nor does what the server and the system have buffered for it."""
+    async with (
+        LogBook(LogSettings()) as book,
+        serving.served(Router(routes(current, book)), http=CorkedProtocol) as url,
+    ):
+        client = await lazy_client(url)
+        sink = book.model_sink("b")
+        with client:
+            with anyio.fail_after(20):
+                while not book._when_closed:
+                    await anyio.sleep(0.001)
+            for _ in range(200):
+                sink(b"x" * 65_536)
+                await anyio.sleep(0.001)
+            book.close()
+            with anyio.fail_after(20):
+                while book._when_closed:
+                    await anyio.sleep(0.001)
+            assert await is_cut(client)
