@@ -10,6 +10,8 @@ import msgpack  # type: ignore[import-untyped]  # it carries no types, and this 
 import msgspec
 import zstandard
 
+from app.telemetry.redact import redacted_body
+
 Headers = Sequence[tuple[bytes, bytes]]
 
 FORM = 1
@@ -50,7 +52,7 @@ def kept(path: str) -> Parts:
 
 
 class Capture(NamedTuple):
-    """One exchange, its secrets taken out.
+    """One exchange. Its headers and its target are without secrets; its bodies are when `is_redacted`.
 
     A named tuple, because one is made and packed for each request: a frozen dataclass of so many fields costs 5 µs more.
     """
@@ -84,6 +86,19 @@ class Capture(NamedTuple):
     """From the head of the response to its end."""
     error: str
     """Why it failed, if it did so in another way than by its status."""
+    is_redacted: bool
+    """Whether the secrets have been taken out of its bodies."""
+
+    def without_secrets(self) -> Capture:
+        """Returns it with the secrets taken out of its bodies, too."""
+        if self.is_redacted:
+            return self
+        request, response = self.req_body, self.resp_body
+        return self._replace(
+            req_body=None if request is None else redacted_body(request),
+            resp_body=None if response is None else redacted_body(response, of_response=True),
+            is_redacted=True,
+        )
 
 
 class BrokenCapture(Exception):

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from app.telemetry.capture_record import Capture, kept
-from app.telemetry.redact import redacted_body, redacted_headers, redacted_target
+from app.telemetry.redact import redacted_headers, redacted_target
 
 if TYPE_CHECKING:
     from app.asgi import Body
@@ -168,7 +168,7 @@ class CaptureRecorder:
         return ""
 
     def capture(self, decode: Decode) -> Capture:
-        """Returns what was recorded, decoded and without secrets. After the end; in any thread."""
+        """Returns what was recorded, decoded; with the secrets that are in its bodies. After the end; in any thread."""
         request = self._request[:REQUEST_LIMIT] if self._keeps_request else b""
         response: bytes = bytes(self._body)
         is_cut = self._limit > 0 and len(response) < self._response_size
@@ -188,11 +188,11 @@ class CaptureRecorder:
             path=self._path,
             target=redacted_target(self._target),
             req_headers=redacted_headers(self._request_headers),
-            req_body=redacted_body(request) if request else None,
+            req_body=request or None,
             req_size=self._request_size,
             status=self._status,
             resp_headers=headers,
-            resp_body=redacted_body(response, of_response=True) if response else None,
+            resp_body=response or None,
             resp_size=self._response_size,
             resp_truncated=is_cut,
             req_truncated=self._keeps_request and len(request) < self._request_size,
@@ -200,6 +200,7 @@ class CaptureRecorder:
             wait_ms=(headed - self._began) * 1000,
             receive_ms=(self._ended - headed) * 1000,
             error=self._error,
+            is_redacted=False,
         )
 
 

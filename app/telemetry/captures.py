@@ -5,11 +5,13 @@ Theory of operation
 - `add` is called on the event loop when an answer has ended, and does not wait. A small capture is packed at once, in some
   20 µs: the way to another thread and back costs more. A large one, and one that has to be decoded, waits for `run`, which packs
   in a worker thread, one after the other. Whoever asks meanwhile finds it: it only takes longer.
-- What waits to be packed is bounded by `PENDING_BYTES` and `PENDING`: beyond either a capture is dropped, and counted.
+- Looking for secrets in bodies costs more than all the rest (12 µs a KiB), and most captures are evicted unseen. So it is done
+  before a capture is shown or written to a disk: what is packed in our own memory may still hold them, nothing else ever does.
+- What waits for `run` is bounded by `PENDING` and `PENDING_BYTES`: beyond either a large capture is dropped, and counted.
 - The index of all captures is here, in order of age, and only the loop's thread touches it. The budget is for packed bytes
   and kept after every step. A capture over the budget by itself is left out, so that it does not drive out all others.
-- With a directory each packed capture is written to a file, too, and then its bytes are let go. Until then, or for good when
-  the disk fails, they stay in memory; under the same budget. At most `UNWRITTEN` wait to be written, the others stay in memory.
+- With a directory all captures wait for `run`, which writes each to a file, and then lets its bytes go; they stay in memory,
+  under the same budget, when the disk fails. Small ones that come while too many wait are packed at once and stay in memory.
 - Files of an earlier run are taken over by name and size; one that proves to be broken is removed when it is asked for.
 """
 
@@ -37,15 +39,12 @@ if TYPE_CHECKING:
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
-INLINE = 16 << 10
+INLINE = 64 << 10
 """Bytes of bodies that are packed at once: 100 µs at most (measured)."""
 
-PENDING = 256
+PENDING = 512
 PENDING_BYTES = 64 << 20
-"""How many captures, and how many bytes, may wait to be packed. Beyond either the newest is dropped."""
-
-UNWRITTEN = 1024
-"""How many captures may wait to be written to files."""
+"""How many captures, and how many bytes of bodies, may wait for the worker."""
 
 BATCH = 64
 BATCH_BYTES = 4 << 20
@@ -127,10 +126,9 @@ class Captures:
         self._entries: OrderedDict[int, _Entry] = OrderedDict()
         self._used = 0
         self._waiting: deque[tuple[int, _Entry]] = deque()
-        """For the worker, be it to be packed or to be written."""
-        self._unpacked = 0
-        self._unpacked_bytes = 0
-        self._to_remove: list[int] = []
+        """For the worker; all of them with their recorders."""
+        self._waiting_bytes = 0
+        self._to_remove: set[int] = set()
         """Captures whose files are no longer wanted."""
         self._wake = anyio.Event()
         self.losses = Losses()
@@ -160,25 +158,23 @@ class Captures:
         recorder.finish()
         size = recorder.held_bytes
         is_small = size <= INLINE and not recorder.encoding
+        has_room = len(self._waiting) < PENDING and self._waiting_bytes + size <= PENDING_BYTES
         if not self.is_on:
             recorder.close()
             return
-        if not is_small and (self._unpacked >= PENDING or self._unpacked_bytes + size > PENDING_BYTES):
+        if not is_small and not has_room:
             recorder.close()
             self.losses.dropped += 1
             return
         if number in self._entries:
             self._forget(number)
         entry = self._entries[number] = _Entry(recorder)
-        if is_small:
+        if is_small and not (has_room and self._files is not None):
             self._settle(number, entry, _packed(self._packer, recorder, self._decode))
-            if self._files is None or entry.packed is None or len(self._waiting) >= UNWRITTEN:
-                return
         else:
-            self._unpacked += 1
-            self._unpacked_bytes += size
-        self._waiting.append((number, entry))
-        self._wake.set()
+            self._waiting.append((number, entry))
+            self._waiting_bytes += size
+            self._wake.set()
 
     # for who looks at them
 
@@ -275,48 +271,41 @@ class Captures:
         batch = []
         size = 0
         for number, entry in self._waiting:
-            batch.append((number, entry))
-            size += 0 if entry.recorder is None else entry.recorder.held_bytes
+            assert entry.recorder is not None
+            batch.append((number, entry, entry.recorder))
+            size += entry.recorder.held_bytes
             if len(batch) >= BATCH or size >= BATCH_BYTES:
                 break
         done = await to_thread.run_sync(self._pack_and_write, batch, limiter=self._worker)
-        for packed, is_written in done:
-            number, entry = self._waiting.popleft()
-            recorder = entry.recorder
-            if recorder is not None:
-                self._unpacked -= 1
-                self._unpacked_bytes -= recorder.held_bytes
-                self._settle(number, entry, packed)
+        for (number, entry, recorder), (packed, is_written) in zip(batch, done, strict=True):
+            self._waiting.popleft()
+            self._waiting_bytes -= recorder.held_bytes
+            self._settle(number, entry, packed)
             if is_written:
                 if self._entries.get(number) is entry:
                     entry.packed = None
                 else:
-                    self._to_remove.append(number)
+                    self._to_remove.add(number)
 
-    def _pack_and_write(self, batch: list[tuple[int, _Entry]]) -> list[tuple[bytes | None, bool]]:
+    def _pack_and_write(self, batch: list[tuple[int, _Entry, CaptureRecorder]]) -> list[tuple[bytes | None, bool]]:
         """In a worker thread: returns the packed bytes of each, and whether they are in a file."""
         packer = Packer()
+        files = self._files
         done: list[tuple[bytes | None, bool]] = []
-        for number, entry in batch:
+        for number, entry, recorder in batch:
             if self._entries.get(number) is not entry:
                 done.append((None, False))  # gone meanwhile
                 continue
-            recorder, packed = entry.recorder, entry.packed
-            if recorder is not None:
-                packed = _packed(packer, recorder, self._decode)
-            is_written = (
-                self._files is not None
-                and packed is not None
-                and len(packed) <= self._budget
-                and self._files.write(number, packed)
-            )
-            done.append((packed, is_written))
+            packed = _packed(packer, recorder, self._decode, without_secrets=files is not None)
+            is_kept = packed is not None and len(packed) <= self._budget
+            done.append((packed, files is not None and packed is not None and is_kept and files.write(number, packed)))
         return done
 
     async def _remove_files(self) -> None:
-        numbers, self._to_remove = self._to_remove, []
+        numbers = sorted(self._to_remove)
         if self._files is not None and numbers:
             await to_thread.run_sync(self._files.remove, numbers, limiter=self._worker)
+        self._to_remove.difference_update(numbers)
 
     # the index
 
@@ -351,7 +340,7 @@ class Captures:
         if entry.recorder is not None:
             entry.recorder.close()
         elif entry.packed is None:
-            self._to_remove.append(number)
+            self._to_remove.add(number)
             self._wake.set()
 
     def _drop_broken(self, number: int, entry: _Entry, why: BrokenCapture) -> None:
@@ -364,7 +353,11 @@ class Captures:
     # in worker threads
 
     def _look(self, number: int, entry: _Entry) -> Capture:
-        """Returns what an entry holds, whatever state it is in. Raises BrokenCapture."""
+        """Returns what an entry holds, as it may be shown. Raises BrokenCapture."""
+        return self._read(number, entry).without_secrets()
+
+    def _read(self, number: int, entry: _Entry) -> Capture:
+        """Returns what an entry holds, whatever state it is in; with its secrets. Raises BrokenCapture."""
         recorder = entry.recorder
         packed = entry.packed
         if recorder is not None:
@@ -386,16 +379,22 @@ class Captures:
             if len(found) >= limit or time.monotonic() >= until:
                 return found, broken, False
             try:
-                if needle.is_in(self._look(number, entry)):
-                    found.append(number)
+                capture = self._read(number, entry)
             except BrokenCapture as exc:
                 broken.append((number, entry, exc))
+                continue
+            # Secrets cannot be found. To take them out costs more than to look, so that is done for those that match.
+            if needle.is_in(capture) and (capture.is_redacted or needle.is_in(capture.without_secrets())):
+                found.append(number)
         return found, broken, True
 
 
-def _packed(packer: Packer, recorder: CaptureRecorder, decode: Decode) -> bytes | None:
+def _packed(
+    packer: Packer, recorder: CaptureRecorder, decode: Decode, *, without_secrets: bool = False
+) -> bytes | None:
     try:
-        return packer.pack(recorder.capture(decode))
+        capture = recorder.capture(decode)
+        return packer.pack(capture.without_secrets() if without_secrets else capture)
     except Exception:
         # Of an observation; the request it belongs to has been served.
         logger.exception("an exchange cannot be captured")

@@ -83,9 +83,13 @@ async def test_what_is_absent_is_null() -> None:
     captures.add(3, recorder)
     document = json.loads((await ask(captures, "/api/captures/3")).body)
 
-    assert {
-        name: document[name] for name in ("id", "req_headers", "req_body", "resp_headers", "resp_body")
-    } == {"id": 3, "req_headers": {}, "req_body": None, "resp_headers": None, "resp_body": None}
+    assert {name: document[name] for name in ("id", "req_headers", "req_body", "resp_headers", "resp_body")} == {
+        "id": 3,
+        "req_headers": {},
+        "req_body": None,
+        "resp_headers": None,
+        "resp_body": None,
+    }
     assert (document["error"], document["status"], document["req_size"]) == ("gone", 0, 5)
 
 

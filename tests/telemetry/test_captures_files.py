@@ -12,6 +12,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+import zstandard
 
 from app.endpoints.captures import decoded
 from app.telemetry import captures as module
@@ -189,8 +190,16 @@ async def test_capture_deleted_while_it_waits_is_not_written(tmp_path: Path) -> 
     assert names(tmp_path) == []
 
 
+async def test_no_secret_gets_into_a_file(tmp_path: Path) -> None:
+    async with running(store(tmp_path)) as captures:
+        record(captures, 1, request=b'{"api_key":"sk-123"}', chunks=[b'{"secret":', b'"sk-123"}', b" " * 100_000])
+        await idle(captures)
+
+    assert b"sk-123" not in zstandard.decompress((tmp_path / "1.capture").read_bytes())
+
+
 async def test_more_than_may_wait_to_be_written_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "UNWRITTEN", 2)
+    monkeypatch.setattr(module, "PENDING", 2)
     captures = store(tmp_path)
     for number in (1, 2, 3):
         record(captures, number)
