@@ -22,11 +22,11 @@ from tests.program import PATIENCE_S, Program, hostler
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 
-def config(*models: str) -> str:
+def config(*models: str, flags: tuple[str, ...] = ()) -> str:
     entries: dict[str, Any] = {}
     for name in models:
         port = free_port()
-        entries[name] = {"cmd": shlex.join(argv(port, "--model", name)), "proxy": f"http://127.0.0.1:{port}"}
+        entries[name] = {"cmd": shlex.join(argv(port, "--model", name, *flags)), "proxy": f"http://127.0.0.1:{port}"}
     # JSON is YAML.
     return json.dumps({"models": entries, "profiles": {"night": {"pins": {"gpt": models[0]}}}})
 
@@ -140,17 +140,20 @@ def lazy(program: Program, path: str) -> socket.socket:
 
 
 def test_viewers_that_do_not_read_stop_no_stream_and_not_the_end(tmp_path: Path) -> None:
-    """What is counted: every event of the stream arrives while what was sent to the viewers is stuck."""
-    with hostler(tmp_path, config("a")) as program:
-        viewers = [lazy(program, path) for path in ("/api/events", "/logs/stream") for _ in range(5)]
+    """What is counted: every event of a stream arrives, while its model prints 30 MB that the viewers do not take."""
+    with hostler(tmp_path, config("a", flags=("--flood", "30000000"))) as program:
+        viewers = [lazy(program, path) for path in ("/api/events", "/logs/stream/upstream") for _ in range(5)]
         try:
-            agent = {"user-agent": "y" * 1000}
-            with httpx.Client(base_url=program.url, headers=agent, timeout=PATIENCE_S) as client:
-                for _ in range(200):
-                    client.get("/health", params={"x": "x" * 1000})
-                body = {"model": "a", "messages": [], "stream": True, "events": 500}
-                with client.stream("POST", "/v1/chat/completions", json=body) as reply:
-                    answer = reply.read()
+            body = {"model": "a", "messages": [], "stream": True, "events": 500}
+            with httpx.stream("POST", f"{program.url}/v1/chat/completions", json=body, timeout=PATIENCE_S) as reply:
+                answer = reply.read()
+            with httpx.stream("GET", f"{program.url}/logs/stream/a", timeout=PATIENCE_S) as reply:
+                seen = b""
+                for chunk in reply.iter_raw():
+                    seen = (seen + chunk)[-1000:]
+                    if b"flooded 30000000" in seen:
+                        break
+
             assert answer.count(b"data: {") == 500
             assert answer.endswith(b"data: [DONE]\n\n")
             assert program.end() == 0
