@@ -20,7 +20,7 @@ FORM = 1
 LEVEL = 3
 """Of compression. 1 to 5 cost the same for small captures; 6 twice as much for 2 % less (measured)."""
 
-LARGEST = 64 << 20
+LARGEST = 32 << 20
 """Bytes of a record that is still unpacked: well above what recorders keep, so more is no capture of ours."""
 
 

@@ -29,7 +29,7 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 Decode = Callable[[bytes, str], Iterable[bytes]]
 """Yields what a body of this Content-Encoding (in lower case) becomes. Raises ValueError where it cannot. In any thread."""
 
-REQUEST_LIMIT = 16 << 20
+REQUEST_LIMIT = 4 << 20
 """Bytes kept of a request's body."""
 
 RESPONSE_LIMIT = 4 << 20

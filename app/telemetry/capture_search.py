@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from time import sleep
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Needle:
 
     def _found(self, hay: bytes) -> bool:
         for start in range(0, len(hay), _WINDOW):
+            if start:
+                sleep(0)  # without it a thread of the interpreter keeps the others waiting for 5 ms
             window = hay[start : start + _WINDOW + self._overlap].lower()
             if any(each in window for each in self._spellings):
                 return True

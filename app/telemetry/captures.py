@@ -378,6 +378,7 @@ class Captures:
         for number, entry in reversed(entries):
             if len(found) >= limit or time.monotonic() >= until:
                 return found, broken, False
+            time.sleep(0)  # lets the loop's thread go on
             try:
                 capture = self._read(number, entry)
             except BrokenCapture as exc:
