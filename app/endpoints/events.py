@@ -114,13 +114,18 @@ class EventStream:
         *,
         heartbeat_s: float = HEARTBEAT_S,
         stalled_s: float = STALLED_S,
+        run: str | None = None,
     ) -> None:
-        """Prepares. topics: those besides the logs, in the order in which newcomers are told."""
+        """Prepares.
+
+        topics: those besides the logs, in the order in which newcomers are told.
+        run: eight hexadecimal digits that tell one life of the program from the next, whose logs begin anew; by chance if None.
+        """
         self.bus = bus
         self.heartbeat_s = heartbeat_s
         self.stalled_s = stalled_s
         self._topics = {topic.name: topic for topic in topics}
-        self._logs = LogFrames(book)
+        self._logs = LogFrames(book, run or secrets.token_hex(4))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Streams. Raises RequestError for types that there are not, ClientDisconnected."""
@@ -217,10 +222,9 @@ class LogFrames:
     KEPT = 8
     """Pieces kept for others: two logs, and clients that are not all at the same place."""
 
-    def __init__(self, book: LogBook, run: str | None = None) -> None:
-        """Prepares. run: tells one life of the program from the next, whose logs begin anew; by chance if None."""
+    def __init__(self, book: LogBook, run: str) -> None:
         self._book = book
-        self._run = run or secrets.token_hex(4)
+        self._run = run
         self._made: OrderedDict[tuple[str, int, int, int], bytes] = OrderedDict()
 
     history = 100 << 10
