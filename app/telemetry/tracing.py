@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -144,7 +145,7 @@ def _context_of(headers: Iterable[tuple[bytes, bytes]]) -> Context:
 
 def _exporters(settings: TracingSettings) -> list[SpanExporter]:
     otlp: list[SpanExporter] = [OTLPSpanExporter()] if settings.otlp else []
-    return [*otlp, ConsoleSpanExporter()] if settings.console else otlp
+    return [*otlp, ConsoleSpanExporter(out=sys.stdout)] if settings.console else otlp
 
 
 def _provider(deliveries: Iterable[SpanExporter]) -> TracerProvider:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.proxy.headers import HOP_BY_HOP, peer_headers, request_headers, response_headers
+from app.proxy.headers import HOP_BY_HOP, peer_headers, request_headers, response_headers, with_instead
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -217,3 +217,10 @@ def test_other_answers_keep_their_own_wish_for_buffering() -> None:
 @pytest.mark.parametrize("status", [204, 304])
 def test_length_of_a_body_that_is_not_there_is_dropped(status: int) -> None:
     assert response_headers([(b"content-length", b"5"), (b"etag", b"e")], status) == [(b"etag", b"e")]
+
+
+def test_headers_sent_instead_replace_all_of_their_names_and_empty_ones_only_remove() -> None:
+    headers = [(b"a", b"1"), (b"x", b"1"), (b"b", b"2"), (b"x", b"2"), (b"y", b"3")]
+
+    assert with_instead(headers, [(b"x", b"9"), (b"y", b"")]) == [(b"a", b"1"), (b"b", b"2"), (b"x", b"9")]
+    assert with_instead(headers, ()) == headers
