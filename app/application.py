@@ -74,6 +74,8 @@ from app.telemetry.store import load_history
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from app.config.catalog import Catalog
+
 
 RECORDED = frozenset(row.upstream_path for row in ENDPOINTS)
 """Paths of which requests are recorded as activity, wherever they came in."""
@@ -96,6 +98,11 @@ def end_program() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def is_configured(catalog: Catalog, model: str) -> bool:
+    """Returns whether *model* is the id of a model, or of a peer's."""
+    return model in catalog.models or model in catalog.peer_models
+
+
 async def bound_already() -> None:
     """Says that our socket is bound, for who binds it before the application starts."""
 
@@ -106,19 +113,21 @@ def create_app(
     on_fatal: Callable[[], None] = end_program,
     wait_bound: Callable[[], Awaitable[None]] = bound_already,
     watch_config: bool = False,
+    json_logs: bool = False,
 ) -> Application:
     """Puts Hostler together. Nothing is started before its lifespan is.
 
     on_fatal: called when it cannot go on.
     wait_bound: returns when our own socket is bound.
     watch_config: whether changed files are reloaded by themselves.
+    json_logs: whether our own log lines are JSON objects.
     """
     catalog = config.current()
-    book = LogBook(catalog.logs, sys.stdout.buffer)
+    book = LogBook(catalog.logs, sys.stdout.buffer, as_json=json_logs)
     launcher = LocalLauncher()
     bus = Bus()
     registry = CollectorRegistry()
-    metrics = RequestMetrics(registry, RECORDED)
+    metrics = RequestMetrics(registry, RECORDED, lambda name: is_configured(config.current(), name))
     standing = Standing(registry)
     store = store_settings(catalog.records)
     activity = ActivityLog(store, on_batch=metrics.fold)
@@ -153,7 +162,8 @@ def create_app(
         wait_bound,
         watch_config,
     )
-    serve = Capturing(traces.onward(inference.model_app(supervisor, admitted, peers)), captures)
+    unrecorded = traces.onward(inference.model_app(supervisor, admitted, peers))
+    serve = Capturing(unrecorded, captures, RECORDED)
     metered = partial(
         Metering,
         current=config.current,
@@ -183,7 +193,7 @@ def create_app(
     to_models: list[BaseRoute] = [
         *inference.routes(serve, routing, metered),
         *upstream.routes(serve, routing, supervisor, metered),
-        *comfyui.routes(serve, config.current, supervisor),
+        *comfyui.routes(unrecorded, config.current, supervisor),
         *websockets.routes(
             {
                 "/upstream/{rest:path}": lambda app: upstream.Upstream(app, routing, supervisor),

@@ -1,14 +1,15 @@
 """Records exchanges, for those who want to look into them later.
 
 Stands behind whoever finds out what a request is for, so that it sees the body that is forwarded, and before whoever may refuse
-it. Whoever records the exchange as activity takes over the recorder and gives it its number.
+it. Whoever records the exchange as activity takes over the recorder, tells it how it has ended and gives it its number.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from app.errors import HostlerError
 from app.exchange import exchange_of
 from app.telemetry.captures import Captures
 from app.telemetry.inflight import path_of
@@ -26,11 +27,13 @@ CAPTURE = "hostler.capture"
 
 
 class Capturing:
-    """ASGI layer of everything that leads to a model."""
+    """ASGI layer of everything that leads to a model and is recorded as activity."""
 
-    def __init__(self, app: ASGIApp, captures: Captures) -> None:
+    def __init__(self, app: ASGIApp, captures: Captures, recorded: Collection[str]) -> None:
+        """Prepares. recorded: paths of which exchanges are recorded as activity: of others nobody would take over the recorder."""
         self._app = app
         self._captures = captures
+        self._recorded = recorded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one exchange."""
@@ -39,22 +42,16 @@ class Capturing:
             await self._app(scope, receive, send)
             return
         exchange = exchange_of(scope)
+        if unquote(exchange.path) not in self._recorded:
+            await self._app(scope, receive, send)
+            return
         target: bytes = scope.get("raw_path") or b""
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
         scope[CAPTURE] = recorder = captures.recorder(
             scope["method"], path_of(scope), scope["headers"], exchange.body, target
         )
-        try:
-            await self._app(scope, receive, _Responder(send, recorder).send)
-        except HostlerError as exc:
-            recorder.finish(str(exc), exc.status)
-            raise
-        except BaseException as exc:
-            recorder.finish(str(exc) or type(exc).__name__)
-            raise
-        finally:
-            recorder.finish()
+        await self._app(scope, receive, _Responder(send, recorder).send)
 
 
 class _Responder:

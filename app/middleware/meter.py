@@ -157,6 +157,7 @@ class Metering:
         )
         capture = scope.get(CAPTURE)
         if capture is not None:
+            capture.finish(error, status)
             self._captures.add(number, capture)
         if self._on_record is not None:
             self._on_record(number)

@@ -3,13 +3,14 @@
 Nothing here is on the path of a request: finished requests are folded in by the batch (`RequestMetrics.fold`, from any thread), how
 things stand is looked at when somebody scrapes (`Standing`).
 
-Names: `hostler_`, then what is counted, then the base unit. Labels are bounded: models beyond `MOST_MODELS` and paths that are
-no endpoint of ours are told together, as `(other)`, for both are chosen by clients.
+Names: `hostler_`, then what is counted, then the base unit. Labels are bounded, for names are chosen by clients: requests for
+names that are no model's are told together, as `(unknown)`; paths that are no endpoint of ours, and models beyond
+`MOST_MODELS`, which reloads may bring about, as `(other)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 OTHER = "(other)"
 """Label of whatever is too much to be told one by one."""
+
+UNKNOWN = "(unknown)"
+"""Label of requests for what is no model."""
 
 MOST_MODELS = 500
 """Different models that get labels of their own in one run."""
@@ -42,9 +46,15 @@ PER_SECOND = (1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 500, 1000, 2000, 5000,
 class RequestMetrics:
     """Counters and histograms of what has happened."""
 
-    def __init__(self, registry: CollectorRegistry, endpoints: Collection[str]) -> None:
-        """endpoints: paths that may be labels."""
+    def __init__(
+        self, registry: CollectorRegistry, endpoints: Collection[str], is_model: Callable[[str], bool]
+    ) -> None:
+        """Prepares.
+
+        endpoints: paths that may be labels. is_model: says whether this is the id of a model now. Called in any thread.
+        """
         self._endpoints = frozenset(endpoints)
+        self._is_model = is_model
         self._models: set[str] = set()
         """Those that have labels of their own."""
 
@@ -75,7 +85,8 @@ class RequestMetrics:
             self._fold(record)
 
     def _fold(self, record: ActivityRecord) -> None:
-        model = self._label(record.model)
+        known = record.model in self._models or self._is_model(record.model)
+        model = self._label(record.model) if known else UNKNOWN
         endpoint = record.req_path if record.req_path in self._endpoints else OTHER
         self._requests.labels(model, endpoint, str(record.status)).inc()
         self._duration.labels(model).observe(record.duration_ms / 1000)

@@ -34,7 +34,7 @@ class Scrape:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.metrics = RequestMetrics(self.registry, {CHAT})
+        self.metrics = RequestMetrics(self.registry, {CHAT}, lambda name: not name.startswith("no-"))
         self.standing = Standing(self.registry)
 
     def value(self, name: str, **labels: str) -> float | None:
@@ -73,6 +73,27 @@ def test_models_beyond_the_limit_are_told_together(monkeypatch: pytest.MonkeyPat
 
     assert scrape.value("hostler_requests_total", model="m0", endpoint=CHAT, status="200") == 2
     assert scrape.value("hostler_requests_total", model=OTHER, endpoint=CHAT, status="200") == 3
+
+
+def test_names_of_no_model_are_told_together() -> None:
+    scrape = Scrape()
+    scrape.metrics.fold(record(model=f"no-{number}", status=404) for number in range(3))
+    scrape.metrics.fold([record(status=404)])
+
+    assert scrape.value("hostler_requests_total", model="(unknown)", endpoint=CHAT, status="404") == 3
+    assert scrape.value("hostler_requests_total", model="a", endpoint=CHAT, status="404") == 1
+
+
+def test_model_that_a_reload_has_removed_keeps_its_label() -> None:
+    known = {"a"}
+    registry = CollectorRegistry()
+    metrics = RequestMetrics(registry, {CHAT}, known.__contains__)
+    metrics.fold([record()])
+    known.clear()
+    metrics.fold([record()])
+
+    labels = {"model": "a", "endpoint": CHAT, "status": "200"}
+    assert registry.get_sample_value("hostler_requests_total", labels) == 2
 
 
 def test_unknown_is_never_summed() -> None:
