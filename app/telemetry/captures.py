@@ -130,6 +130,8 @@ class Captures:
         self._waiting_bytes = 0
         self._to_remove: set[int] = set()
         """Captures whose files are no longer wanted."""
+        self._clearings = 0
+        """How often everything has been deleted."""
         self._wake = anyio.Event()
         self.losses = Losses()
 
@@ -224,6 +226,7 @@ class Captures:
                 entry.recorder.close()
         self._entries.clear()
         self._used = 0
+        self._clearings += 1
         if self._files is not None:
             await to_thread.run_sync(self._files.remove_all, limiter=self._worker)
 
@@ -242,7 +245,10 @@ class Captures:
         task_status.started()
         try:
             if self._files is not None:
-                self._take_over(await to_thread.run_sync(self._files.open, limiter=self._worker))
+                clearings = self._clearings
+                files = await to_thread.run_sync(self._files.open, limiter=self._worker)
+                if clearings == self._clearings:
+                    self._take_over(files)
             while True:
                 await self._wake.wait()
                 self._wake = anyio.Event()
@@ -297,8 +303,10 @@ class Captures:
                 done.append((None, False))  # gone meanwhile
                 continue
             packed = _packed(packer, recorder, self._decode, without_secrets=files is not None)
-            is_kept = packed is not None and len(packed) <= self._budget
-            done.append((packed, files is not None and packed is not None and is_kept and files.write(number, packed)))
+            is_written = False
+            if files is not None and packed is not None and len(packed) <= self._budget:
+                is_written = files.write(number, packed)
+            done.append((packed, is_written))
         return done
 
     async def _remove_files(self) -> None:

@@ -568,3 +568,18 @@ async def test_adding_from_many_tasks_at_once_keeps_all() -> None:
 
         assert captures.losses == module.Losses()
         assert (await got(captures, 3)).resp_body == large
+
+
+def test_store_is_made_before_there_is_a_loop() -> None:
+    captures = store()
+    record(captures, 1)
+    record(captures, 2, chunks=[noise(100_000)])
+
+    async def look() -> bytes | None:
+        async with running(captures):
+            await idle(captures)
+            await captures.search("answer")
+            await captures.delete(1)
+            return (await got(captures, 2)).resp_body
+
+    assert anyio.run(look) == noise(100_000)

@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 import pytest
 import zstandard
+from anyio import from_thread
 
 from app.endpoints.captures import decoded
 from app.telemetry import captures as module
@@ -176,6 +177,58 @@ async def test_deleted_captures_stay_deleted(tmp_path: Path) -> None:
         await captures.delete_all()
         assert names(tmp_path) == []
     assert names(tmp_path) == []
+
+
+async def test_all_that_are_deleted_while_they_are_looked_for_are_gone(tmp_path: Path) -> None:
+    await filled(tmp_path, b"one", b"two")
+    captures = store(tmp_path)
+    async with running(captures), anyio.create_task_group() as group:
+        group.start_soon(captures.delete_all)
+        await captures.delete_all()
+    assert (names(tmp_path), len(captures)) == ([], 0)
+
+
+async def test_capture_deleted_while_it_is_packed_leaves_no_file(tmp_path: Path) -> None:
+    def delete_it(_body: bytes, _encoding: str) -> list[bytes]:
+        assert from_thread.run(captures.delete, 1)
+        return [b"decoded"]
+
+    captures = Captures(MIB, delete_it, tmp_path)
+    async with running(captures):
+        record(captures, 1, headers=[(b"content-encoding", b"gzip")])
+        await idle(captures)
+
+        assert len(captures) == 0
+    assert names(tmp_path) == []
+
+
+async def test_capture_deleted_while_it_is_asked_for_is_not_called_broken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(store(tmp_path)) as captures, anyio.create_task_group() as group:
+        record(captures, 1)
+        await idle(captures)
+        for token in range(int(captures._reading.total_tokens)):
+            await captures._reading.acquire_on_behalf_of(token)
+        group.start_soon(captures.get, 1)
+        await anyio.wait_all_tasks_blocked()
+        await captures.delete(1)
+        for token in range(int(captures._reading.total_tokens)):
+            captures._reading.release_on_behalf_of(token)
+
+    assert captures.losses.failed == 0
+    assert not caplog.records
+
+
+async def test_file_that_somebody_has_deleted_is_forgotten(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with running(store(tmp_path)) as captures:
+        record(captures, 1)
+        await idle(captures)
+        (tmp_path / "1.capture").unlink()
+
+        assert await captures.get(1) is None
+        assert not captures.has(1)
+    assert [each.levelno for each in caplog.records] == [logging.WARNING]
 
 
 async def test_capture_deleted_while_it_waits_is_not_written(tmp_path: Path) -> None:
