@@ -1,7 +1,7 @@
 """The `hostler` command.
 
     hostler serve --config FILE [--config-dir FOLDER] [--listen HOST:PORT] [--watch-config]
-                  [--tls-cert-file FILE --tls-key-file FILE]
+                  [--tls-cert-file FILE --tls-key-file FILE] [--log-format text|json]
     hostler check --config FILE [--config-dir FOLDER] [--strict]
     hostler simulate TRACE --config FILE [--against FILE] [--patience SECONDS …] [--load [MODEL=]SECONDS …]
                   [--stop [MODEL=]SECONDS …]
@@ -101,6 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     _add(serve, "tls-key-file", metavar="FILE", default="", help="the certificate's key (PEM)")
     _add(serve, "watch-config", action="store_true", help="reload the configuration when it changes")
     _add(serve, "strict", action="store_true", help="refuse a file with unknown keys")
+    how = "how Hostler's own log lines are written: text, or json, one object a line (text)"
+    _add(serve, "log-format", choices=("text", "json"), default="text", help=how)
 
     check = commands.add_parser("check", help="say whether a configuration is right", allow_abbrev=False)
     _add_config(check)
@@ -201,6 +203,7 @@ def _demo(options: argparse.Namespace) -> int:
     path.write_text(text, encoding="utf-8")
     options.config, options.config_dir, options.watch_config, options.strict = str(path), "", False, True
     options.tls_cert_file = options.tls_key_file = ""
+    options.log_format = "text"
     return _serve(options, greeting=demo.banner)
 
 
@@ -214,7 +217,12 @@ def _serve(options: argparse.Namespace, greeting: Callable[[Catalog, str], str] 
     config = ActiveConfig(lambda ports: _load(options, ports), directory=options.config_dir or None)
     with bind(host, port) as listener:
         port = listener.getsockname()[1]
-        app = create_app(config, on_fatal=lambda: server.end(EXIT_FATAL), watch_config=options.watch_config)
+        app = create_app(
+            config,
+            on_fatal=lambda: server.end(EXIT_FATAL),
+            watch_config=options.watch_config,
+            json_logs=options.log_format == "json",
+        )
         server = Server(server_config(app, host=host, port=port, tls=tls), app.services)
         url = f"{'https' if tls else 'http'}://{_url_host(host)}:{port}"
         with app.services.logs.handler:

@@ -2,8 +2,8 @@
 
     Request 127.0.0.1 "POST /v1/chat/completions HTTP/1.1" 200 1830 "curl/7.88.1" 402.4ms
 
-Source: compatibility specification 3.1. What a client chose (path, user agent, forwarded address) can neither end the line
-nor break its quotes.
+or, with `--log-format json`, the same as an object. Source: compatibility specification 3.1. What a client chose (path, user agent,
+forwarded address) can neither end the line nor break its quotes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from app.asgi import ClientDisconnected
+from app.exchange import KEY
 from app.telemetry.times import duration
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from app.exchange import Exchange
     from app.telemetry.logs import LogBook
 
 SILENT = ("/wol-health", "/api/performance", "/metrics")
@@ -58,7 +60,11 @@ class AccessLog:
             status_if_none = 500
             raise
         finally:
-            self._book.write_access(_line(scope, path, responder, responder.status or status_if_none))
+            status = responder.status or status_if_none
+            if self._book.as_json:
+                self._book.record("INFO", "request", _fields(scope, path, responder, status))
+            else:
+                self._book.write_access(_line(scope, path, responder, status))
 
 
 class _Responder:
@@ -85,6 +91,32 @@ class _Responder:
 
 
 def _line(scope: Scope, path: str, responder: _Responder, status: int) -> str:
+    agent, forwarded_for, real_ip = _told(scope)
+    return (
+        f'Request {_address(scope, forwarded_for, real_ip)} "{scope.get("method", "GET")} {_harmless(path)} HTTP/{scope["http_version"]}"'
+        f' {status} {responder.size} "{_harmless(agent.decode("utf-8", "replace"))}"'
+        f" {duration(perf_counter_ns() - responder.began)}"
+    )
+
+
+def _fields(scope: Scope, path: str, responder: _Responder, status: int) -> dict[str, object]:
+    """Returns what a line says, each with its name."""
+    agent, forwarded_for, real_ip = _told(scope)
+    exchange: Exchange | None = scope.get(KEY)
+    return {
+        "client": _address(scope, forwarded_for, real_ip),
+        "method": scope.get("method", "GET"),
+        "path": path[:LONGEST],
+        "status": status,
+        "bytes": responder.size,
+        "user_agent": agent.decode("utf-8", "replace")[:LONGEST],
+        "duration_ms": round((perf_counter_ns() - responder.began) / 1e6, 3),
+        **({"model": exchange.model.id} if exchange is not None else {}),
+    }
+
+
+def _told(scope: Scope) -> tuple[bytes, bytes, bytes]:
+    """Returns the headers that are written: User-Agent, X-Forwarded-For, X-Real-IP."""
     agent = forwarded_for = real_ip = b""
     for key, value in scope["headers"]:
         if key == b"user-agent":
@@ -93,11 +125,7 @@ def _line(scope: Scope, path: str, responder: _Responder, status: int) -> str:
             forwarded_for = forwarded_for or value
         elif key == b"x-real-ip":
             real_ip = real_ip or value
-    return (
-        f'Request {_address(scope, forwarded_for, real_ip)} "{scope.get("method", "GET")} {_harmless(path)} HTTP/{scope["http_version"]}"'
-        f' {status} {responder.size} "{_harmless(agent.decode("utf-8", "replace"))}"'
-        f" {duration(perf_counter_ns() - responder.began)}"
-    )
+    return agent, forwarded_for, real_ip
 
 
 def _address(scope: Scope, forwarded_for: bytes, real_ip: bytes) -> str:

@@ -25,7 +25,7 @@ def severity_of(level: str) -> int:
 
 
 class BookHandler(logging.Handler):
-    """Writes records into *book*, `<model> ` first where a record's `extra` names one.
+    """Writes records into *book*, `<model> ` first where a record's `extra` names one; as JSON, it is a field, and so is a traceback.
 
     Entering it puts it in the place of whatever handled our loggers before; leaving it puts that back.
     """
@@ -47,10 +47,15 @@ class BookHandler(logging.Handler):
         try:
             text = record.getMessage()
             model = getattr(record, "model", None)
-            if model is not None:
-                text = f"<{model}> {text}"
             if record.exc_info and not record.exc_text:
                 record.exc_text = (self.formatter or _plain).formatException(record.exc_info)
+            if self._book.as_json:
+                named = {"model": model, "exception": record.exc_text}
+                fields = {name: value for name, value in named.items() if value is not None}
+                self._book.record(_level(record.levelno), text, fields)
+                return
+            if model is not None:
+                text = f"<{model}> {text}"
             if record.exc_text:
                 text = f"{text}\n{record.exc_text}"
             self._book.proxy_line(_level(record.levelno), text)

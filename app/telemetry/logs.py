@@ -25,12 +25,13 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 import anyio
 
 from app.telemetry.handler import BookHandler, severity_of
+from app.telemetry.json_lines import json_line
 from app.telemetry.outlet import Outlet
 from app.telemetry.ring import ByteRing, Piece
 from app.telemetry.times import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from app.config.catalog import LogSettings
@@ -79,8 +80,10 @@ class LogStream:
 class LogBook:
     """All the logs there are. To be entered inside the event loop, and flushed at the very end."""
 
-    def __init__(self, settings: LogSettings, stdout: BinaryIO | None = None) -> None:
+    def __init__(self, settings: LogSettings, stdout: BinaryIO | None = None, *, as_json: bool = False) -> None:
+        """Prepares. as_json: whether our own lines are JSON objects; then `logTimeFormat` is nothing to them."""
         # the same for its whole life
+        self.as_json = as_json
         self._lock = threading.RLock()  # re-entrant, because the garbage collector may log while we hold it
         self._proxy = LogStream()
         self._upstream = LogStream(BACKLOG)
@@ -132,9 +135,17 @@ class LogBook:
         if self._severity <= _SEVERITY["INFO"]:
             self._write(f"{self._time()}[INFO] {line}\n".encode("utf-8", "replace"), self._proxy_route)
 
+    def record(self, level: Level, message: str, fields: Mapping[str, object]) -> None:
+        """Adds a JSON object to our own log, if *level* is worth a line. To be used where `as_json` is set."""
+        if _SEVERITY[level] >= self._severity:
+            self._write(json_line(level, message, fields), self._proxy_route)
+
     def proxy_line(self, level: Level, text: str) -> None:
         """Adds *text* to our own log, if *level* is worth a line."""
         if _SEVERITY[level] < self._severity:
+            return
+        if self.as_json:
+            self.record(level, text, {})
             return
         shown = text if text.isprintable() else text.rstrip("\n").translate(_SHOWN)
         self._write(f"{self._time()}[{level}] {shown}\n".encode("utf-8", "replace"), self._proxy_route)
