@@ -232,9 +232,6 @@ class _Traced:
 
     @staticmethod
     def _end_call(call: Span, exchange: Exchange, error: str, told: Attributes) -> None:
-        # To who asks, any status from 400 on is a failure; to who answers, only those that are its own fault.
-        if not error and exchange.status >= 400:
-            error = str(exchange.status)
         attributes = dict(told)
         if exchange.status:
             attributes["http.response.status_code"] = exchange.status
@@ -242,6 +239,7 @@ class _Traced:
             attributes["error.type"] = error
         if exchange.streaming and exchange.first_byte_at:
             attributes["gen_ai.response.time_to_first_chunk"] = exchange.first_byte_at - exchange.asked_at
+        # To who asks, any error is a failure; to who answers, only one that is not the client's fault.
         call.end(attributes, failed=bool(error))
 
 

@@ -216,10 +216,6 @@ class _Delivery(SpanExporter):
             self._is_shut = True
             self._exporter.shutdown()
 
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Has nothing of its own to deliver."""
-        return self._exporter.force_flush(timeout_millis)
-
 
 @contextmanager
 def _library_speaks_through(voice: _Voice) -> Iterator[_Voice]:

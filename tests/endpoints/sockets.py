@@ -32,6 +32,7 @@ from app.launchers.protocol import LaunchSpec, LogSink
 from app.middleware.errors import ErrorBoundary
 from app.middleware.limit import Admitted
 from app.middleware.paths import Dispatch
+from app.middleware.trace import Traces
 from app.middleware.upgrade import NoUpgrade
 from app.proxy.peers import Peers
 from app.routing.resolve import ActiveProfile, Routing
@@ -201,14 +202,18 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def hosting(
-    catalog: Catalog, launcher: SocketLauncher | None = None, ping_interval_s: float = 20.0
+    catalog: Catalog,
+    launcher: SocketLauncher | None = None,
+    ping_interval_s: float = 20.0,
+    traces: Traces | None = None,
 ) -> AsyncIterator[Host]:
     """Serves the endpoints that have websockets, as the whole program does."""
     launcher = launcher or SocketLauncher()
     supervisor = Supervisor(catalog, launcher, Logs())
     admitted, peers = Admitted(), Peers(catalog)
     routing = Routing(lambda: catalog, ActiveProfile(), Reservations(supervisor.view))
-    tunnel = Tunnel(supervisor, admitted, peers)
+    traces = traces or Traces({})
+    tunnel = traces.onward(Tunnel(supervisor, admitted, peers))
     serve_model = model_app(supervisor, admitted, peers)
 
     def upstream(app: ASGIApp) -> ASGIApp:
@@ -223,7 +228,7 @@ async def hosting(
         ),
         *comfyui.routes(serve_model, lambda: catalog, supervisor),
     ]
-    app = ErrorBoundary(NoUpgrade(Dispatch(routes, serve_model)))
+    app = ErrorBoundary(NoUpgrade(Dispatch(traces.around(routes), serve_model)))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = server_config(cast(Application, app))
         config.lifespan = "off"

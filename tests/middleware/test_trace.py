@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_tra
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
+from websockets.exceptions import InvalidStatus
 
 from app.asgi import Body
 from app.config.catalog import Catalog
@@ -28,9 +29,10 @@ from app.telemetry.tracing_settings import TracingSettings
 from tests.asgi import call
 from tests.endpoints.catalogs import catalog, peer
 from tests.endpoints.remote import remote
+from tests.endpoints.sockets import hosting
 from tests.endpoints.waiting import until
 from tests.fakes import model
-from tests.middleware.traced import world
+from tests.middleware.traced import ASKED, world
 
 pytestmark = pytest.mark.anyio
 
@@ -244,6 +246,26 @@ async def test_peer_is_told_like_any_other_upstream() -> None:
     assert (here.server_span.name, here.client_span.name) == ("chat m", "chat p/m")
     assert attributes(here.client_span)["server.port"] == httpx.URL(behind.url).port
     assert "hostler.queue_ms" not in attributes(here.server_span)
+
+
+async def test_websocket_is_one_request_from_its_handshake_to_its_end() -> None:
+    memory = InMemorySpanExporter()
+    traces = Traces(ASKED, lambda settings: Tracing(settings, lambda: [memory]))
+    async with traces.running(), hosting(catalog_of_a(check_endpoint=None), traces=traces) as host:
+        async with host.open("/upstream/a/told", additional_headers={"traceparent": PARENT}) as websocket:
+            seen = dict(json.loads(await websocket.recv())["headers"])
+        await until(lambda: host.leases("a") == 0)
+        with pytest.raises(InvalidStatus):
+            await host.open("/upstream/a/refused")
+
+    spans = memory.get_finished_spans()
+    opened = {span.kind: span for span in spans if identity(span)[0] == TRACE_ID}
+    refused = next(span for span in spans if span.kind is SpanKind.SERVER and identity(span)[0] != TRACE_ID)
+    assert seen["traceparent"] == f"00-{TRACE_ID}-{identity(opened[SpanKind.CLIENT])[1]}-01"
+    assert {attributes(span)["http.response.status_code"] for span in opened.values()} == {101}
+    assert errors(*opened.values()) == [(StatusCode.UNSET, None)] * 2
+    assert attributes(refused)["http.response.status_code"] == 401
+    assert attributes(refused)["http.request.method"] == "GET"
 
 
 # What goes wrong
