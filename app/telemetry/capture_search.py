@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from time import sleep
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,16 @@ _SPOKEN = re.compile(
     rb'"(?:content|text|delta|reasoning|reasoning_content|thinking|partial_json|arguments)"\s*:\s*"((?:[^"\\]|\\.){0,65536})"'
 )
 """The members of an event that carry a piece of what a model says, in every dialect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search has found."""
+
+    ids: list[int]
+    """The newest first."""
+    is_complete: bool
+    """Whether everything was looked through."""
 
 
 class Needle:

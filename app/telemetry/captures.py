@@ -32,7 +32,7 @@ from anyio.abc import TaskStatus
 from app.telemetry.capture_files import CaptureFiles
 from app.telemetry.capture_record import BrokenCapture, Capture, Packer, unpack
 from app.telemetry.capture_recorder import Allowance, CaptureRecorder, Decode
-from app.telemetry.capture_search import Needle
+from app.telemetry.capture_search import Found, Needle
 
 if TYPE_CHECKING:
     from app.asgi import Body
@@ -77,16 +77,6 @@ class _Entry:
         """From then on, until it is in a file."""
         self.size = size
         """Length of its packed bytes; 0 until they are there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a search has found."""
-
-    ids: list[int]
-    """The newest first."""
-    is_complete: bool
-    """Whether everything was looked through."""
 
 
 @dataclass(slots=True)

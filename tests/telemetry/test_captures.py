@@ -19,6 +19,7 @@ from app.endpoints.captures import decoded
 from app.telemetry import capture_record, capture_recorder, captures as module
 from app.telemetry.capture_record import BrokenCapture, Capture, Packer, Parts, kept, unpack
 from app.telemetry.capture_recorder import Allowance, CaptureRecorder
+from app.telemetry.capture_search import Found
 from app.telemetry.captures import Captures
 from tests.telemetry.capturing import JSON, idle, noise, record, running
 
@@ -449,8 +450,8 @@ async def test_ids_are_the_newest() -> None:
     for number in (5, 1, 3):
         record(captures, number)
 
-    assert captures.ids(2) == module.Found([3, 1], is_complete=False)
-    assert captures.ids(3) == module.Found([3, 1, 5], is_complete=True)
+    assert captures.ids(2) == Found([3, 1], is_complete=False)
+    assert captures.ids(3) == Found([3, 1, 5], is_complete=True)
 
 
 STREAM = b"".join(
@@ -490,7 +491,7 @@ async def test_search(text: str, ids: list[int]) -> None:
     record(captures, 7, chunks=[b"." * (2 * 65536 - 4), b"far away", b"." * 70_000])  # not packed, as nothing runs
     record(captures, 8, chunks=[b"The Model"])
 
-    assert await captures.search(text) == module.Found(ids, is_complete=True)
+    assert await captures.search(text) == Found(ids, is_complete=True)
 
 
 async def test_search_says_that_it_has_not_seen_everything() -> None:
@@ -498,8 +499,8 @@ async def test_search_says_that_it_has_not_seen_everything() -> None:
     for number in range(1, 6):
         record(captures, number)
 
-    assert await captures.search("answer", limit=2) == module.Found([5, 4], is_complete=False)
-    assert await captures.search("answer", within_s=0) == module.Found([], is_complete=False)
+    assert await captures.search("answer", limit=2) == Found([5, 4], is_complete=False)
+    assert await captures.search("answer", within_s=0) == Found([], is_complete=False)
 
 
 # the packed form
