@@ -109,7 +109,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What the operator calls it: `nvml`, `lact`, `psutil`…"""
+        """What the operator calls it, as `nvml`, `lact` or `psutil`."""
 
     def open(self) -> None:
         """Gets ready. Raises Unavailable where there is nothing for it to read."""
@@ -118,6 +118,8 @@ class Source(Protocol):
         """Returns how things stand now."""
 
     def close(self) -> None:
-        """Lets go of everything. May be called after `open` has failed, and again; may be called from another thread while
-        `sample` hangs, and then ends it if it can.
+        """Lets go of everything.
+
+        May be called after `open` has failed, and again; may be called from another thread while `sample` hangs, and then ends
+        it if it can.
         """
