@@ -5,6 +5,7 @@
       sse, bodies plain bytes -> the documents worth reading: events of a stream, or the body
       documents   JSON -> Document: the members that matter, all others skipped unread
       EXTRACTORS  Document -> Tally: one file for each dialect and back end
+      plain       a usual answer that came whole -> its Usage at once, past the last two
     Usage         what the tally comes to
 
 Which extractor applies is a matter of what a document holds, never of the path it came from: a back end may answer in any

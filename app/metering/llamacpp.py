@@ -36,6 +36,9 @@ def extract(event: Document, tally: Tally) -> None:
 
 
 def _end(event: Document) -> str:
+    if event.stop_type is event.stopped_eos is event.stopped_word is event.stopped_limit:
+        # All four are NULL, as in every other dialect.
+        return ""
     if (kind := text(event.stop_type)) != "none" and kind:
         return kind
     for kind, flag in (("eos", event.stopped_eos), ("word", event.stopped_word), ("limit", event.stopped_limit)):

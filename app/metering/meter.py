@@ -6,6 +6,7 @@ from app.metering.bodies import Body
 from app.metering.encoding import INFLATERS, Decoder, Undecodable
 from app.metering.extractors import extract
 from app.metering.failures import cut, failure
+from app.metering.plain import plain_usage
 from app.metering.stream import Stream
 from app.metering.usage import Tally, Usage
 
@@ -20,24 +21,22 @@ class Meter:
     content_type, content_encoding: as the upstream has them, empty if it has none.
     """
 
-    __slots__ = ("_decoder", "_failure", "_is_infill", "_sink", "_status", "_tally")
+    __slots__ = ("_decoder", "_failure", "_path", "_sink", "_status")
 
     def __init__(self, path: str, status: int, content_type: str = "", content_encoding: str = "") -> None:
-        self._is_infill = path.startswith("/infill")
+        self._path = path
         self._status = status
-        self._tally = Tally()
         self._decoder: Decoder | None = None
         self._failure = ""
         """Why the body could not be decoded."""
         self._sink: Stream | Body | _Blind
-        encoding = content_encoding.strip().lower()
-        if encoding in {"", "identity"} or encoding in INFLATERS:
-            is_stream = status == 200 and "text/event-stream" in content_type.lower()
-            self._sink = Stream(self._tally) if is_stream else Body()
+        is_stream = status == 200 and "text/event-stream" in content_type.lower()
+        self._sink = Stream() if is_stream else Body()
+        if content_encoding and (encoding := content_encoding.strip().lower()) not in {"", "identity"}:
             if encoding in INFLATERS:
                 self._decoder = Decoder(INFLATERS[encoding]())
-        else:
-            self._sink = _Blind()
+            else:
+                self._sink = _Blind()
 
     @property
     def has_content(self) -> bool:
@@ -67,18 +66,23 @@ class Meter:
         elif self._failure:
             # Nothing is believed that stands in a broken answer.
             return Usage(error_message=self._broken())
-        if isinstance(self._sink, Stream):
-            self._sink.close()
+        sink = self._sink
+        if isinstance(sink, Stream):
+            tally = sink.close()
         elif self._status != 200:
-            body = self._sink.beginning()
+            body = sink.beginning()
             return Usage(error_message=self._broken() if self._failure else failure(self._status, body))
         else:
-            for document in self._sink.documents(is_infill=self._is_infill):
-                extract(document, self._tally)
+            is_infill = self._path.startswith("/infill")
+            if not (is_infill or self._failure) and (usage := plain_usage(sink.beginning())) is not None:
+                return usage
+            tally = Tally()
+            for document in sink.documents(is_infill=is_infill):
+                extract(document, tally)
         if self._failure:
             # Whoever hung up in the middle may have read the opening.
-            self._tally.error_message = self._broken()
-        return self._tally.usage()
+            tally.error_message = self._broken()
+        return tally.usage()
 
     def _broken(self) -> str:
         """Returns what a broken body is recorded with. Source: compatibility specification 6.3."""

@@ -15,12 +15,12 @@ from app.metering.usage import Tally
 
 
 class Stream:
-    """Reads one stream into a tally."""
+    """Reads one stream."""
 
     __slots__ = ("_opening", "_tail", "_tally", "has_content")
 
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
+    def __init__(self) -> None:
+        self._tally = Tally()
         self._opening = Reader()
         self._tail = Tail()
         self.has_content = False
@@ -38,8 +38,8 @@ class Stream:
                 self._tail.add(self._opening.rest())
                 return
 
-    def close(self) -> None:
-        """Reads what is still to be read: there will be no more.
+    def close(self) -> Tally:
+        """Reads what is still to be read, for there will be no more, and returns what it all has said.
 
         Of what was kept of the end, events are read from the last one backwards until it is known why the stream ended and what
         it has cost; so most of it is not even parsed. Each is read by itself, and they are put together in their order.
@@ -57,6 +57,7 @@ class Stream:
                 break
         for said in reversed(closing):
             self._tally.add(said)
+        return self._tally
 
     def _read(self, event: Event) -> bool:
         """Takes up what *event* says; returns whether it has content."""

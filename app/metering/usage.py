@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol, overload
+
+from msgspec import Struct, field
 
 from app.metering.documents import Document
 
@@ -17,9 +18,8 @@ MOST = 2**53
 """Larger numbers are no counts: they would neither fit a database's integers nor be whole in JavaScript."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What an answer says it has cost.
+class Usage(Struct, frozen=True, gc=False):
+    """What an answer says it has cost. No dataclass: there is one for every request, and this is made in a tenth of the time.
 
     As built by default, nothing was found: everything is 0, as it is for an answer that failed. Where something was found,
     tokens in and out are 0 and all else is -1 unless it was said. Source: compatibility specification 6.4.
@@ -46,8 +46,7 @@ class Usage:
     """What went wrong, in the upstream's words where it had some; empty: nothing did."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(Struct, frozen=True, gc=False):
     """What a back end says of its own work, beside or instead of a dialect's usage. -1: it does not say."""
 
     input_tokens: int = UNKNOWN
@@ -62,8 +61,7 @@ class Timings:
     upstream_ms: float = UNKNOWN
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """What the documents of one answer have said so far. Extractors write into it."""
 
     found: bool = False

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import msgspec
 
 from app import demo
 from app.metering.meter import Meter
@@ -128,7 +129,9 @@ def main() -> None:
             for each, (path, body) in REQUESTS.items():
                 recorded = ask(program.url, path, body)
                 (FOLDER / f"{each}.txt").write_bytes(recorded.text())
-                (FOLDER / f"{each}.json").write_text(json.dumps(asdict(usage_of(recorded)), indent=1) + "\n")
+                (FOLDER / f"{each}.json").write_text(
+                    json.dumps(msgspec.structs.asdict(usage_of(recorded)), indent=1) + "\n"
+                )
                 print(each, recorded.status, len(recorded.body), recorded.content_type)
 
 

@@ -146,7 +146,7 @@ def test_extractors_pass_over_what_is_not_theirs(extractor: Callable[[object, Ta
 
 
 def assert_sensible(usage: Usage) -> None:
-    for name in Usage.__slots__:
+    for name in Usage.__struct_fields__:
         value = getattr(usage, name)
         if isinstance(value, int | float):
             assert value == -1 or 0 <= value < 2**53 * 2000

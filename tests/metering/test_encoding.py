@@ -35,7 +35,9 @@ def test_what_follows_the_end_is_let_by(name: str) -> None:
     assert decoded(name, packed + b"what", b"ever") == b"abc"
 
 
-@pytest.mark.parametrize(("name", "packed"), [("gzip", gzip.compress(b"abc", mtime=0)), ("zstd", zstandard.compress(b"abc"))])
+@pytest.mark.parametrize(
+    ("name", "packed"), [("gzip", gzip.compress(b"abc", mtime=0)), ("zstd", zstandard.compress(b"abc"))]
+)
 def test_an_answer_has_ended_when_its_last_member_has(name: str, packed: bytes) -> None:
     decoder = Decoder(INFLATERS[name]())
     ended = [decoder.has_ended]

@@ -1,0 +1,98 @@
+"""The answers that nearly every request gets, read in one go: whole ones with OpenAI's usage, llama.cpp's timings, or both.
+
+A shortcut and nothing more: what it reads, the extractors would read out of it as well, in three times as long. An answer with
+anything else that one of them looks at fits no type here, and is left to them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from app.metering.usage import MOST, UNKNOWN, Usage
+
+_Count = Annotated[int, Meta(ge=0, lt=MOST)]
+_Number = Annotated[float, Meta(ge=0, lt=MOST)]
+
+
+class _Details(Struct, gc=False):
+    cached_tokens: _Count = UNKNOWN
+
+
+class _Counts(Struct, gc=False):
+    prompt_tokens: _Count = UNKNOWN
+    completion_tokens: _Count = UNKNOWN
+    prompt_tokens_details: _Details | None = None
+    # where the names are the newer ones
+    input_tokens: None = None
+    output_tokens: None = None
+    input_tokens_details: None = None
+    cache_read_input_tokens: None = None
+
+
+class _Times(Struct, gc=False):
+    prompt_n: _Count = UNKNOWN
+    predicted_n: _Count = UNKNOWN
+    cache_n: _Count = UNKNOWN
+    prompt_ms: _Number = UNKNOWN
+    predicted_ms: _Number = UNKNOWN
+    prompt_per_second: _Number = UNKNOWN
+    predicted_per_second: _Number = UNKNOWN
+    draft_n: _Count = UNKNOWN
+    draft_n_accepted: _Count = UNKNOWN
+
+
+class _Choice(Struct, gc=False):
+    finish_reason: str | None = None
+
+
+class _Answer(Struct, gc=False):
+    usage: _Counts | None = None
+    timings: _Times | None = None
+    choices: list[_Choice] | None = None
+    # of other dialects, or of an answer that failed
+    metrics: None = None
+    response: None = None
+    message: None = None
+    delta: None = None
+    status: None = None
+    stop_reason: None = None
+    stop_type: None = None
+    stopped_eos: None = None
+    stopped_word: None = None
+    stopped_limit: None = None
+    error: None = None
+
+
+_answer = msgspec.json.Decoder(_Answer).decode
+
+
+def plain_usage(body: bytes) -> Usage | None:
+    """Returns the usage in *body*; None: it is no such answer."""
+    try:
+        answer = _answer(body)
+    except (ValueError, RecursionError):
+        return None
+    counts, times = answer.usage, answer.timings
+    if counts is None or (counts.prompt_tokens < 0 and counts.completion_tokens < 0):
+        # Perhaps the total is all that is said.
+        return None
+    cached = UNKNOWN if (its := counts.prompt_tokens_details) is None else its.cached_tokens
+    stop_reason = ""
+    for choice in answer.choices or ():
+        stop_reason = choice.finish_reason or stop_reason
+    if times is None:
+        return Usage(
+            True, max(counts.prompt_tokens, 0), max(counts.completion_tokens, 0), cached, UNKNOWN, UNKNOWN,
+            UNKNOWN, UNKNOWN, UNKNOWN, stop_reason,
+        )  # fmt: skip
+    if times.prompt_n < 0 or times.predicted_n < 0 or times.prompt_ms < 0 or times.predicted_ms < 0:
+        return None
+    has_draft = times.draft_n >= 0 and times.draft_n_accepted >= 0
+    return Usage(
+        True, times.prompt_n, times.predicted_n, times.cache_n if times.cache_n >= 0 else cached,
+        times.draft_n if has_draft else UNKNOWN, times.draft_n_accepted if has_draft else UNKNOWN,
+        times.prompt_per_second, times.predicted_per_second, times.prompt_ms + times.predicted_ms, stop_reason,
+    )  # fmt: skip

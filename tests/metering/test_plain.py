@@ -1,0 +1,130 @@
+"""The shortcut for usual answers says what the extractors would say, or nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, strategies as st
+
+from app.metering.documents import document
+from app.metering.extractors import extract
+from app.metering.plain import plain_usage
+from app.metering.usage import Tally, Usage
+from tests.metering.documents import CASES, TIMINGS, Case, found
+
+USAGE: dict[str, object] = {"prompt_tokens": 12, "completion_tokens": 9, "total_tokens": 21}
+CHOICE: dict[str, object] = {"index": 0, "message": {"content": "Hi"}, "finish_reason": "stop"}
+
+NUMBERS: st.SearchStrategy[object] = st.sampled_from([0, 1, 7, 12.0, 2.5, -1, 2**53, 2**64, True, None, "1", [1], {}])
+WORDS: st.SearchStrategy[object] = st.sampled_from(
+    ["", "stop", "none", "response", "error", None, 1, True, {"message": "no"}, {"usage": USAGE}, []]
+)
+COUNTS = (
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+)
+DETAILS = st.dictionaries(st.just("cached_tokens"), NUMBERS) | st.none() | st.just([1])
+OTHERS = (
+    "metrics", "response", "message", "delta", "status", "incomplete_details", "stop_reason", "stop_type", "stopped_eos",
+    "stopped_word", "stopped_limit", "error", "detail", "type", "object", "content", "choices", "usage", "timings",
+)  # fmt: skip
+
+
+def changed(
+    usual: dict[str, object], changes: dict[str, object], details: dict[str, object], gone: set[str]
+) -> dict[str, object]:
+    return {name: value for name, value in (usual | changes | details).items() if name not in gone}
+
+
+USAGES = st.builds(
+    changed,
+    st.just(USAGE),
+    st.dictionaries(st.sampled_from(COUNTS), NUMBERS, max_size=2),
+    st.dictionaries(st.sampled_from(["prompt_tokens_details", "input_tokens_details"]), DETAILS, max_size=1),
+    st.sets(st.sampled_from(COUNTS), max_size=2),
+)
+TIMES = st.builds(
+    changed,
+    st.just(TIMINGS),
+    st.dictionaries(st.sampled_from(sorted(TIMINGS)), NUMBERS, max_size=2),
+    st.just({}),
+    st.sets(st.sampled_from(sorted(TIMINGS)), max_size=2),
+)
+CHOICES = st.lists(st.builds(lambda end: CHOICE | {"finish_reason": end}, WORDS), max_size=2)
+ANSWERS = st.builds(
+    changed,
+    st.fixed_dictionaries({"usage": USAGES}, optional={"timings": TIMES, "choices": CHOICES}),
+    st.dictionaries(st.sampled_from(OTHERS), WORDS, max_size=2),
+    st.just({}),
+    st.just(set()),
+)
+
+
+def extracted(body: bytes) -> Usage:
+    tally = Tally()
+    read = document(body)
+    if read is not None:
+        extract(read, tally)
+    return tally.usage()
+
+
+@given(ANSWERS)
+def test_says_what_the_extractors_say_or_nothing(answer: dict[str, object]) -> None:
+    body = json.dumps(answer).encode()
+
+    assert plain_usage(body) in (None, extracted(body))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_says_of_every_dialect_what_the_extractors_say_or_nothing(case: Case) -> None:
+    assert plain_usage(case.body) in (None, extracted(case.body))
+
+
+def test_reads_the_usual_answer() -> None:
+    body = json.dumps({"choices": [CHOICE], "usage": USAGE}).encode()
+
+    assert plain_usage(body) == found(12, 9, stop="stop")
+
+
+def test_reads_a_vector_whose_tokens_are_all_input() -> None:
+    body = json.dumps({"data": [{"embedding": [0.5]}], "usage": {"prompt_tokens": 12, "total_tokens": 12}}).encode()
+
+    assert plain_usage(body) == found(12)
+
+
+def test_reads_the_timings_beside_it() -> None:
+    times = {"prompt_n": 7, "prompt_ms": 12.5, "predicted_n": 8, "predicted_ms": 90, "cache_n": 5}
+    body = json.dumps({"choices": [], "usage": USAGE, "timings": times}).encode()
+
+    assert plain_usage(body) == found(7, 8, 5, worked_ms=102.5)
+
+
+def test_reads_what_was_drafted() -> None:
+    times = {"prompt_n": 7, "prompt_ms": 1, "predicted_n": 8, "predicted_ms": 1, "draft_n": 4, "draft_n_accepted": 3}
+    body = json.dumps({"usage": USAGE | {"prompt_tokens_details": {"cached_tokens": 2}}, "timings": times}).encode()
+
+    assert plain_usage(body) == found(7, 8, 2, drafted=4, accepted=3, worked_ms=2)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"[" * 100_000,
+        b"{}",
+        b'{"usage":{}}',
+        b'{"usage":{"total_tokens":5}}',
+        b'{"usage":{"input_tokens":5}}',
+        b'{"usage":{"prompt_tokens":-5}}',
+        b'{"usage":{"prompt_tokens":5},"timings":{}}',
+        b'{"usage":{"prompt_tokens":5},"error":{"message":"no"}}',
+    ],
+)
+def test_leaves_all_else_to_the_extractors(body: bytes) -> None:
+    assert plain_usage(body) is None
