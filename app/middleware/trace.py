@@ -214,6 +214,8 @@ class _Traced:
 
     def end(self, exchange: Exchange | None, status: int, raised: BaseException | None) -> None:
         """Ends both. status: of our answer; 0: there was none, and perhaps somebody further out will answer yet."""
+        if not self._span.is_recorded():
+            return
         attributes: Attributes = {}
         error, at_fault = _error(exchange, status, raised)
         if error:

@@ -70,15 +70,18 @@ class Span:
         _W3C.inject(carrier, set_span_in_context(self._span, Context()))
         return [(name, carrier.get(name.decode(), "").encode("latin-1")) for name in (_PARENT, _STATE)]
 
+    def is_recorded(self) -> bool:
+        """Returns whether anybody will see it; the caller may have decided that nobody does."""
+        return self._span.is_recording()
+
     def end(self, attributes: Attributes, *, name: str = "", failed: bool = False) -> None:
         """Ends the span now. name: another than it has begun with."""
         span = self._span
-        if span.is_recording():
-            if name:
-                span.update_name(name)
-            span.set_attributes(attributes)
-            if failed:
-                span.set_status(Status(StatusCode.ERROR))
+        if name:
+            span.update_name(name)
+        span.set_attributes(attributes)
+        if failed:
+            span.set_status(Status(StatusCode.ERROR))
         span.end()
 
 
