@@ -10,8 +10,8 @@ Theory of operation
 - What waits for `run` is bounded by `PENDING` and `PENDING_BYTES`: beyond either a large capture is dropped, and counted.
 - The index of all captures is here, in order of age, and only the loop's thread touches it. The budget is for packed bytes
   and kept after every step. A capture over the budget by itself is left out, so that it does not drive out all others.
-- With a directory all captures wait for `run`, which writes each to a file, and then lets its bytes go; they stay in memory,
-  under the same budget, when the disk fails. Small ones that come while too many wait are packed at once and stay in memory.
+- With a directory all captures wait for `run`, which writes each to a file, under a budget for all. When the disk fails they stay
+  in memory, under the budget for that. Small ones that come while too many wait are packed at once and stay in memory.
 - Files of an earlier run are taken over by name and size; one that proves to be broken is removed when it is asked for.
 """
 
@@ -74,7 +74,7 @@ class _Entry:
         self.recorder = recorder
         """Until it is packed. Other threads read this first and `packed` second, so that is set before this is cleared."""
         self.packed: bytes | None = None
-        """From then on, until it is in a file."""
+        """From then on, unless it is in a file."""
         self.size = size
         """Length of its packed bytes; 0 until they are there."""
 
@@ -94,11 +94,14 @@ class Losses:
 class Captures:
     """All captures, by the id of their activity record. For the thread of the loop; `run` is to be running."""
 
-    def __init__(self, budget: int, decode: Decode, directory: Path | None = None) -> None:
+    def __init__(
+        self, budget: int, decode: Decode, directory: Path | None = None, file_budget: int | None = None
+    ) -> None:
         """Prepares.
 
-        budget: packed bytes kept; 0 or less: nothing is.
+        budget: packed bytes kept in memory; 0 or less: nothing is kept at all.
         directory: where captures outlive the program; None: nowhere.
+        file_budget: packed bytes kept with a directory, be they in files or still in memory; None: as many as *budget*.
         """
         # the same for its whole life
         self._decode = decode
@@ -112,9 +115,12 @@ class Captures:
         self._searching = CapacityLimiter(1)
 
         # as things are
-        self._budget = max(budget, 0)
+        self._set_budgets(budget, file_budget)
         self._entries: OrderedDict[int, _Entry] = OrderedDict()
         self._used = 0
+        self._held: OrderedDict[int, _Entry] = OrderedDict()
+        """Those of which the packed bytes are in memory."""
+        self._held_bytes = 0
         self._waiting: deque[tuple[int, _Entry]] = deque()
         """For the worker; all of them with their recorders."""
         self._waiting_bytes = 0
@@ -128,7 +134,7 @@ class Captures:
     @property
     def is_on(self) -> bool:
         """Whether anything is kept; if not, recording is in vain."""
-        return self._budget > 0
+        return self._budget > 0 and self._limit > 0
 
     @property
     def used_bytes(self) -> int:
@@ -215,14 +221,22 @@ class Captures:
             if entry.recorder is not None:
                 entry.recorder.close()
         self._entries.clear()
-        self._used = 0
+        self._held.clear()
+        self._used = self._held_bytes = 0
         self._clearings += 1
         if self._files is not None:
             await to_thread.run_sync(self._files.remove_all, limiter=self._worker)
 
-    def reconfigure(self, budget: int) -> None:
-        """Takes another budget."""
+    def reconfigure(self, budget: int, file_budget: int | None = None) -> None:
+        """Takes other budgets, as at the beginning."""
+        self._set_budgets(budget, file_budget)
+        self._keep_budgets()
+
+    def _set_budgets(self, budget: int, file_budget: int | None) -> None:
         self._budget = max(budget, 0)
+        self._limit = self._budget if self._files is None or file_budget is None else max(file_budget, 0)
+
+    def _keep_budgets(self) -> None:
         if not self.is_on:
             for number in list(self._entries):
                 self._forget(number)
@@ -259,7 +273,7 @@ class Captures:
                 self._entries[number] = _Entry(None, max(size, 1))
                 self._used += max(size, 1)
         self._entries.update(added)
-        self.reconfigure(self._budget)
+        self._keep_budgets()
 
     async def _work(self) -> None:
         """Does one batch. Cancelled, it leaves what waits as it was."""
@@ -276,12 +290,7 @@ class Captures:
         for (number, entry, recorder), (packed, is_written) in zip(batch, done, strict=True):
             self._waiting.popleft()
             self._waiting_bytes -= recorder.held_bytes
-            self._settle(number, entry, packed)
-            if is_written:
-                if self._entries.get(number) is entry:
-                    entry.packed = None
-                else:
-                    self._to_remove.add(number)
+            self._settle(number, entry, packed, is_written=is_written)
 
     def _pack_and_write(self, batch: list[tuple[int, _Entry, CaptureRecorder]]) -> list[tuple[bytes | None, bool]]:
         """In a worker thread: returns the packed bytes of each, and whether they are in a file."""
@@ -294,7 +303,7 @@ class Captures:
                 continue
             packed = _packed(packer, recorder, self._decode, without_secrets=files is not None)
             is_written = False
-            if files is not None and packed is not None and len(packed) <= self._budget:
+            if files is not None and packed is not None and len(packed) <= self._limit:
                 is_written = files.write(number, packed)
             done.append((packed, is_written))
         return done
@@ -307,34 +316,46 @@ class Captures:
 
     # the index
 
-    def _settle(self, number: int, entry: _Entry, packed: bytes | None) -> None:
+    def _settle(self, number: int, entry: _Entry, packed: bytes | None, *, is_written: bool = False) -> None:
         """Takes the packed form of an entry; without one, or over the budget, the entry goes."""
-        if packed is not None and len(packed) <= self._budget:
+        size = 0 if packed is None else len(packed)
+        fits = 0 < size <= (self._limit if is_written else min(self._budget, self._limit))
+        if not is_written:
             entry.packed = packed
         recorder, entry.recorder = entry.recorder, None
         if recorder is not None:
             recorder.close()
-        if self._entries.get(number) is not entry:
+        is_gone = self._entries.get(number) is not entry
+        if is_written and (is_gone or not fits):
+            self._to_remove.add(number)
+        if is_gone:
             return
-        if entry.packed is not None:
-            entry.size = len(entry.packed)
-            self._used += entry.size
-            self._evict()
+        if not fits:
+            if packed is None:
+                self.losses.failed += 1
+            else:
+                self.losses.too_large += 1
+            del self._entries[number]
             return
-        if packed is None:
-            self.losses.failed += 1
-        else:
-            self.losses.too_large += 1
-        del self._entries[number]
+        entry.size = size
+        self._used += size
+        if not is_written:
+            self._held[number] = entry
+            self._held_bytes += size
+        self._evict()
 
     def _evict(self) -> None:
-        while self._used > self._budget:
+        while self._used > self._limit:
             # Those that are not packed yet weigh nothing; there are at most `PENDING` of them.
             self._forget(next(number for number, entry in self._entries.items() if entry.size))
+        while self._held_bytes > self._budget:
+            self._forget(next(iter(self._held)))
 
     def _forget(self, number: int) -> None:
         entry = self._entries.pop(number)
         self._used -= entry.size
+        if self._held.pop(number, None) is not None:
+            self._held_bytes -= entry.size
         if entry.recorder is not None:
             entry.recorder.close()
         elif entry.packed is None:

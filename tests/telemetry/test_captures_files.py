@@ -116,6 +116,45 @@ async def test_smaller_budget_at_the_next_start_evicts_the_oldest(tmp_path: Path
     assert names(tmp_path) == ["2.capture", "3.capture"]
 
 
+async def test_files_have_a_budget_of_their_own(tmp_path: Path) -> None:
+    captures = Captures(10_000, decoded, tmp_path, 50_000)
+    async with running(captures):
+        for number in range(1, 21):
+            record(captures, number, chunks=[noise(5000, number)])
+        record(captures, 21, chunks=[noise(12_000)])  # more than the memory's
+        record(captures, 22, chunks=[noise(60_000)])  # more than either
+        await idle(captures)
+
+        assert captures.ids().ids == [21, 20, 19, 18, 17, 16, 15, 14]
+        assert captures.losses.too_large == 1
+        captures.reconfigure(10_000, 30_000)
+        await idle(captures)
+        assert captures.used_bytes == sum(path.stat().st_size for path in tmp_path.iterdir()) <= 30_000
+        captures.reconfigure(10_000, 0)
+        assert not captures.is_on
+        assert len(captures) == 0
+
+
+async def test_failing_disk_does_not_move_its_budget_into_memory(tmp_path: Path) -> None:
+    directory = tmp_path / "c"
+    captures = Captures(10_000, decoded, directory, 1 << 20)
+    async with running(captures):
+        for number in range(1, 4):
+            record(captures, number, chunks=[noise(5000, number)])
+        await idle(captures)
+        (directory / "4.unfinished").mkdir()
+        for number in range(4, 11):
+            record(captures, number, chunks=[noise(3000, number)])
+        await idle(captures)
+
+        assert captures.ids().ids == [10, 9, 8, 3, 2, 1]
+        assert await body(captures, 1) == noise(5000, 1)
+        assert await body(captures, 8) == noise(3000, 8)
+        assert sum(len(entry.packed or b"") for entry in captures._entries.values()) <= 10_000
+        await captures.delete_all()
+        assert captures.used_bytes == 0
+
+
 async def test_captures_of_this_run_are_newer_than_those_before(tmp_path: Path) -> None:
     await filled(tmp_path, b"one", b"two")
     captures = store(tmp_path)
