@@ -30,6 +30,7 @@ from app.endpoints import (
     comfyui,
     config as configuration,
     control,
+    event_topics,
     events,
     health,
     index,
@@ -188,7 +189,7 @@ def create_app(
         bus.changed("modelStatus")
 
     waits = queue.ShowQueue(config.current, supervisor, inflight, time.monotonic)
-    told = events.topics(bus, config.current, supervisor.view, lambda: profile.current, inflight, waits.document)
+    told = event_topics.topics(bus, config.current, supervisor.view, lambda: profile.current, inflight, waits.document)
 
     to_models: list[BaseRoute] = [
         *inference.routes(serve, routing, metered),

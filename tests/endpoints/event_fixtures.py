@@ -23,7 +23,8 @@ from typing import Any
 import anyio
 
 from app.config.catalog import Capabilities, LogSettings, Peer, Profile
-from app.endpoints.events import EventStream, topics
+from app.endpoints.event_topics import topics
+from app.endpoints.events import EventStream
 from app.endpoints.queue import ShowQueue
 from app.routing.resolve import ActiveProfile
 from app.scheduler.events import Ticket

@@ -13,7 +13,8 @@ import pytest
 
 from app.asgi import ClientDisconnected
 from app.config.catalog import LogSettings, Profile
-from app.endpoints.events import IN_SNAPSHOT, LogFrames, message, whole
+from app.endpoints.event_logs import LogFrames, whole
+from app.endpoints.event_topics import IN_SNAPSHOT, message
 from app.telemetry.logs import LogBook
 from app.telemetry.ring import Piece
 from tests.asgi import call
@@ -362,6 +363,7 @@ async def test_two_hundred_clients_get_everything_and_share_the_work(monkeypatch
         for _ in range(200):
             await ready.acquire()
         monkeypatch.setattr("app.endpoints.events.message", counted)
+        monkeypatch.setattr("app.endpoints.event_logs.message", counted)
         for number, line in enumerate(lines):
             world.book.proxy_line("INFO", line)
             world.bus.publish("activity", number + 1)

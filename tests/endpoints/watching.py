@@ -17,7 +17,8 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from app.config.catalog import Capabilities, Catalog, LogSettings, Model, Peer
-from app.endpoints.events import EventStream, routes, topics
+from app.endpoints.event_topics import topics
+from app.endpoints.events import EventStream, routes
 from app.endpoints.queue import ShowQueue
 from app.http_protocol import CorkedProtocol
 from app.middleware.errors import ErrorBoundary
