@@ -13,6 +13,7 @@ The reference implementation keeps nothing of a failed answer's body. We keep it
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from time import monotonic
@@ -23,6 +24,9 @@ from app.telemetry.redact import redacted_headers, redacted_target
 
 if TYPE_CHECKING:
     from app.asgi import Body
+    from app.telemetry.capture_record import Packer
+
+logger = logging.getLogger(__name__)
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -202,6 +206,19 @@ class CaptureRecorder:
             error=self._error,
             is_redacted=False,
         )
+
+
+def packed_of(
+    packer: Packer, recorder: CaptureRecorder, decode: Decode, *, without_secrets: bool = False
+) -> bytes | None:
+    """Returns what was recorded as it is kept; None, and an error in the log, if that cannot be made."""
+    try:
+        capture = recorder.capture(decode)
+        return packer.pack(capture.without_secrets() if without_secrets else capture)
+    except Exception:
+        # Of an observation; the request it belongs to has been served.
+        logger.exception("an exchange cannot be captured")
+        return None
 
 
 def _decoded(pieces: Iterable[bytes]) -> tuple[bytes, bool]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from time import sleep
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
+from app.telemetry.capture_record import BrokenCapture
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from app.telemetry.capture_record import Capture
 
 _WINDOW = 64 << 10
@@ -63,6 +67,31 @@ class Needle:
             if any(each in window for each in self._spellings):
                 return True
         return False
+
+
+def look_through(
+    readers: Iterable[tuple[int, Callable[[], Capture]]], needle: Needle, limit: int, until: float
+) -> tuple[Found, list[tuple[int, BrokenCapture]]]:
+    """Returns the first *limit* captures that hold *needle*, and those that could not be read. Blocks.
+
+    readers: id of each capture, the newest first, and what reads it, with its secrets.
+    until: the monotonic time at which it ends.
+    """
+    ids: list[int] = []
+    broken: list[tuple[int, BrokenCapture]] = []
+    for number, read in readers:
+        if len(ids) >= limit or monotonic() >= until:
+            return Found(ids, is_complete=False), broken
+        sleep(0)
+        try:
+            capture = read()
+        except BrokenCapture as exc:
+            broken.append((number, exc))
+            continue
+        # Secrets cannot be found. To take them out costs more than to look, so that is done for those that match.
+        if needle.is_in(capture) and (capture.is_redacted or needle.is_in(capture.without_secrets())):
+            ids.append(number)
+    return Found(ids, is_complete=True), broken
 
 
 def _spoken(body: bytes) -> bytes:

@@ -22,6 +22,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,8 @@ from anyio.abc import TaskStatus
 
 from app.telemetry.capture_files import CaptureFiles
 from app.telemetry.capture_record import BrokenCapture, Capture, Packer, unpack
-from app.telemetry.capture_recorder import Allowance, CaptureRecorder, Decode
-from app.telemetry.capture_search import Found, Needle
+from app.telemetry.capture_recorder import Allowance, CaptureRecorder, Decode, packed_of
+from app.telemetry.capture_search import Found, Needle, look_through
 
 if TYPE_CHECKING:
     from app.asgi import Body
@@ -168,7 +169,7 @@ class Captures:
             self._forget(number)
         entry = self._entries[number] = _Entry(recorder)
         if is_small and not (has_room and self._files is not None):
-            self._settle(number, entry, _packed(self._packer, recorder, self._decode))
+            self._settle(number, entry, packed_of(self._packer, recorder, self._decode))
         else:
             self._waiting.append((number, entry))
             self._waiting_bytes += size
@@ -202,10 +203,13 @@ class Captures:
         needle = Needle(text)
         async with self._searching:
             entries = list(self._entries.items())
-            found, broken, is_complete = await to_thread.run_sync(self._search, entries, needle, limit, until)
-        for number, entry, why in broken:
-            self._drop_broken(number, entry, why)
-        return Found(found, is_complete)
+            readers = ((number, partial(self._read, number, entry)) for number, entry in reversed(entries))
+            found, broken = await to_thread.run_sync(look_through, readers, needle, limit, until)
+        if broken:
+            looked_at = dict(entries)
+            for number, why in broken:
+                self._drop_broken(number, looked_at[number], why)
+        return found
 
     async def delete(self, number: int) -> bool:
         """Removes one, its file as well; returns whether it was there."""
@@ -301,7 +305,7 @@ class Captures:
             if self._entries.get(number) is not entry:
                 done.append((None, False))  # gone meanwhile
                 continue
-            packed = _packed(packer, recorder, self._decode, without_secrets=files is not None)
+            packed = packed_of(packer, recorder, self._decode, without_secrets=files is not None)
             is_written = False
             if files is not None and packed is not None and len(packed) <= self._limit:
                 is_written = files.write(number, packed)
@@ -388,34 +392,3 @@ class Captures:
             except OSError as exc:
                 raise BrokenCapture(str(exc)) from exc
         return unpack(packed)
-
-    def _search(
-        self, entries: list[tuple[int, _Entry]], needle: Needle, limit: int, until: float
-    ) -> tuple[list[int], list[tuple[int, _Entry, BrokenCapture]], bool]:
-        found: list[int] = []
-        broken: list[tuple[int, _Entry, BrokenCapture]] = []
-        for number, entry in reversed(entries):
-            if len(found) >= limit or time.monotonic() >= until:
-                return found, broken, False
-            time.sleep(0)  # lets the loop's thread go on
-            try:
-                capture = self._read(number, entry)
-            except BrokenCapture as exc:
-                broken.append((number, entry, exc))
-                continue
-            # Secrets cannot be found. To take them out costs more than to look, so that is done for those that match.
-            if needle.is_in(capture) and (capture.is_redacted or needle.is_in(capture.without_secrets())):
-                found.append(number)
-        return found, broken, True
-
-
-def _packed(
-    packer: Packer, recorder: CaptureRecorder, decode: Decode, *, without_secrets: bool = False
-) -> bytes | None:
-    try:
-        capture = recorder.capture(decode)
-        return packer.pack(capture.without_secrets() if without_secrets else capture)
-    except Exception:
-        # Of an observation; the request it belongs to has been served.
-        logger.exception("an exchange cannot be captured")
-        return None
