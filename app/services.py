@@ -114,7 +114,7 @@ class Services:
         # In the same breath: no request may find the profile of one configuration with the models of another.
         self.profile.current = None
         self.logs.reconfigure(catalog.logs)
-        self.captures.reconfigure(catalog.records.capture_bytes)
+        self.captures.reconfigure(catalog.records.capture_bytes, catalog.records.capture_folder_bytes)
         self.supervisor.reconfigure(catalog)
         await self.peers.reconfigure(catalog)
         self.preload.want()

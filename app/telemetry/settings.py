@@ -26,4 +26,4 @@ def store_settings(records: Records) -> StoreSettings:
 def captures_of(records: Records, decode: Decode) -> Captures:
     """Returns the captures, of which there are none yet. decode: undoes a Content-Encoding."""
     folder = Path(records.capture_folder) if records.capture_folder else None
-    return Captures(records.capture_bytes, decode, folder)
+    return Captures(records.capture_bytes, decode, folder, records.capture_folder_bytes)
