@@ -7,7 +7,7 @@ document of its own as soon as it is opened; cut off behind it, the beginning is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from app.metering.documents import Document, document, last_element
 
@@ -54,6 +54,10 @@ class Body:
         if self._size > (EDGE if self._head else WHOLE):
             self._head = self._head or self._joined()[:EDGE]
             self._older, self._younger, self._size = self._younger, [], 0
+
+    def intake(self) -> Callable[[bytes], None]:
+        """Returns what takes the bytes from now on."""
+        return self.add
 
     def beginning(self) -> bytes:
         """Returns the body, or only its beginning if it is too long."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from app.metering.bodies import Body
 from app.metering.encoding import INFLATERS, Decoder, Undecodable
 from app.metering.extractors import extract
@@ -59,6 +61,10 @@ class Meter:
             self._decoder = None
             self._sink = _Blind()
 
+    def intake(self) -> Callable[[bytes], None]:
+        """Returns what is to be called instead of `feed` once content has come: it does the same in less time."""
+        return self.feed if self._decoder is not None else self._sink.intake()
+
     def finish(self) -> Usage:
         """Returns the usage: there will be no more bytes. Asked once."""
         if self._decoder is not None and not self._decoder.has_ended:
@@ -100,6 +106,9 @@ class _Blind:
 
     def add(self, _: bytes) -> None:
         self.has_content = True
+
+    def intake(self) -> Callable[[bytes], None]:
+        return self.add
 
     def beginning(self) -> bytes:
         return b""

@@ -7,6 +7,8 @@ from it: usage that is said only in the middle, more than `Tail.SIZE` before the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from app.metering.content import has_content
 from app.metering.documents import Document, document
 from app.metering.extractors import extract
@@ -37,6 +39,10 @@ class Stream:
                 self.has_content = True
                 self._tail.add(self._opening.rest())
                 return
+
+    def intake(self) -> Callable[[bytes], None]:
+        """Returns what takes the bytes once content has come."""
+        return self._tail.add
 
     def close(self) -> Tally:
         """Reads what is still to be read, for there will be no more, and returns what it all has said.

@@ -67,6 +67,11 @@ class Metering:
         self._on_record = on_record
         self._clock = clock
 
+        # the time of day, as it was when it was last looked at
+        self._day_s = 0.0
+        """Seconds since 1970, at `_looked_at` of the clock."""
+        self._looked_at = float("-inf")
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request and records it, if it is one to be recorded: source of the rule is compatibility specification 6.1."""
         if scope["type"] != "http" or scope["method"] != "POST":
@@ -105,6 +110,7 @@ class Metering:
                 return
         now = self._clock()
         usage = response.usage()
+        reading, writing, measured = usage.prompt_per_second, usage.generated_per_second, False
         status = response.status or status
         streamed = False
         ttft_ms = queued_ms = swap_ms = -1.0
@@ -118,16 +124,18 @@ class Metering:
             if exchange.failure is not None:
                 # The client was told in an event stream that had begun with 200.
                 status, error = exchange.failure.status, str(exchange.failure)
-            if response.content_at and streamed:
+            if response.content_at:
                 ttft_ms = (response.content_at - began) * 1000
+                reading, writing, measured = _speeds(usage, exchange.asked_at, response)
             if exchange.queued_at:
                 waited_ms = ((exchange.granted_at or now) - exchange.queued_at) * 1000
                 swap_ms = min(exchange.swap_s * 1000, waited_ms)
                 queued_ms = waited_ms - swap_ms
-        reading, writing, measured = _speeds(usage, exchange, response)
+        digest: bytes = scope.get(KEY_DIGEST, b"")
+        client = scope.get("client")
         number = self._activity.add(
             ActivityRecord(
-                time=datetime.now(UTC).timestamp(),
+                time=self._time(now),
                 model=scope.get(ASKED, "") if exchange is None else exchange.model.id,
                 req_path=path,
                 status=status,
@@ -143,8 +151,8 @@ class Metering:
                 prompt_per_second=reading,
                 tokens_per_second=writing,
                 measured=measured,
-                key_fingerprint=scope.get(KEY_DIGEST, b"")[:FINGERPRINT].hex(),
-                client=str(scope["client"][0]) if scope.get("client") else "",
+                key_fingerprint=digest[:FINGERPRINT].hex() if digest else "",
+                client=client[0] if client else "",
                 session_id=self._session(scope),
                 streamed=streamed,
                 ttft_ms=ttft_ms,
@@ -162,6 +170,13 @@ class Metering:
         if self._on_record is not None:
             self._on_record(number)
 
+    def _time(self, now: float) -> float:
+        """Returns the time of day in seconds since 1970. To ask for it is not cheap, so that is done once a second. now: the clock's."""
+        if now - self._looked_at >= 1:
+            self._looked_at = now
+            self._day_s = datetime.now(UTC).timestamp()
+        return self._day_s + (now - self._looked_at)
+
     def _session(self, scope: Scope) -> str:
         names = self._current().records.session_headers
         for name, value in scope["headers"]:
@@ -173,7 +188,9 @@ class Metering:
 class _Response:
     """What is noted of one response on its way out."""
 
-    __slots__ = ("_clock", "_meter", "_scope", "_send", "content_at", "content_type", "last_at", "size", "status")
+    __slots__ = (
+        "_clock", "_is_timed", "_meter", "_scope", "_send", "_take", "content_at", "content_type", "last_at", "size", "status"
+    )  # fmt: skip
 
     def __init__(self, scope: Scope, send: Send, clock: Callable[[], float]) -> None:
         self._scope = scope
@@ -181,24 +198,29 @@ class _Response:
         self._clock = clock
         self._meter: Meter | None = None
         """There is one from the first byte on that is the upstream's and not ours."""
+        self._take: Callable[[bytes], None] | None = None
+        """Takes the bytes for the meter once there was content."""
+        self._is_timed = False
+        """Whether the client has asked for a stream: of nothing else it matters when the bytes come."""
         self.status = 0
         self.content_type = ""
         self.content_at = 0.0
-        """When the first generated content came; 0.0: none has."""
+        """When the first generated content of a stream came; 0.0: none has."""
         self.last_at = 0.0
+        """When the last bytes of a stream came."""
         self.size = 0
 
     def send(self, message: Message) -> Awaitable[None]:
         """Notes and passes on. Not a coroutine function, since that would cost each chunk of a stream another coroutine."""
         if message["type"] == "http.response.body":
-            data = message.get("body", b"")
-            self.size += len(data)
-            meter = self._meter or self._begin()
-            if meter is not None and data:
-                meter.feed(data)
-                self.last_at = self._clock()
-                if not self.content_at and meter.has_content:
-                    self.content_at = self.last_at
+            if data := message.get("body"):
+                self.size += len(data)
+                if self._take is None:
+                    self._open(data)
+                else:
+                    self._take(data)
+                    if self._is_timed:
+                        self.last_at = self._clock()
         elif message["type"] == "http.response.start":
             self.status = message["status"]
             self.content_type, encoding = _content(message["headers"])
@@ -209,7 +231,21 @@ class _Response:
         exchange: Exchange | None = self._scope.get(KEY)
         if exchange is not None and exchange.first_byte_at:
             self._meter = Meter(exchange.path, self.status, self.content_type, encoding)
+            self._is_timed = exchange.streaming
         return self._meter
+
+    def _open(self, data: bytes) -> None:
+        """Takes the bytes that come before there was any content, and those with the first."""
+        meter = self._meter or self._begin()
+        if meter is None:
+            return
+        meter.feed(data)
+        if self._is_timed:
+            self.last_at = self._clock()
+        if meter.has_content:
+            self._take = meter.intake()
+            if self._is_timed:
+                self.content_at = self.last_at
 
     def usage(self) -> Usage:
         """Returns what the answer has said it has cost. Asked once."""
@@ -227,22 +263,20 @@ def _content(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
     return kind.decode("latin-1"), encoding.decode("latin-1")
 
 
-def _speeds(usage: Usage, exchange: Exchange | None, response: _Response) -> tuple[float, float, bool]:
-    """Returns the speeds of reading and of writing, in tokens per second, and whether they were measured here.
+def _speeds(usage: Usage, asked_at: float, response: _Response) -> tuple[float, float, bool]:
+    """Returns the speeds of reading and of writing, in tokens per second, and whether they were measured here. Of a stream.
 
-    Measured where a stream's upstream tells how many tokens but not how fast: reading from the question to the first token, what
-    came from a cache not counted; writing from the first token to the last.
+    Measured where its upstream tells how many tokens but not how fast: reading from the question to the first token, what
+    came from a cache not counted; writing from the first token to the last. asked_at: when the upstream was asked.
     """
     reading, writing = usage.prompt_per_second, usage.generated_per_second
-    if not usage.found or exchange is None or not exchange.streaming or not response.content_at:
-        return reading, writing, False
     measured = False
-    if reading < 0 and usage.input_tokens > 0 and exchange.asked_at:
+    if usage.found and reading < 0 and usage.input_tokens > 0 and asked_at:
         read = usage.input_tokens - max(usage.cached_tokens, 0)
-        took_s = response.content_at - exchange.asked_at
+        took_s = response.content_at - asked_at
         if read > 0 and took_s > 0:
             reading, measured = read / took_s, True
-    if writing < 0 and usage.output_tokens > 1:
+    if usage.found and writing < 0 and usage.output_tokens > 1:
         took_s = response.last_at - response.content_at
         if took_s > 0:
             writing, measured = (usage.output_tokens - 1) / took_s, True

@@ -69,7 +69,7 @@ class _Responder:
     def send(self, message: Message) -> Awaitable[None]:
         """Notes and passes on. Not a coroutine function, since that would cost each chunk of a stream another coroutine."""
         kind = message["type"]
-        if kind in {"http.response.body", "websocket.http.response.body"}:
+        if kind == "http.response.body" or kind == "websocket.http.response.body":  # noqa: PLR1714 - the first is quicker
             self._entry.resp_bytes += len(message.get("body", b""))
         elif kind in {"http.response.start", "websocket.http.response.start"}:
             self._inflight.answered(self._entry, message["status"], message.get("headers", ()))
