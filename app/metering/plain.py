@@ -1,6 +1,6 @@
-"""The answers that nearly every request gets, read in one go: whole ones with OpenAI's usage, llama.cpp's timings, or both.
+"""What nearly every request gets, read in one go: a whole answer with OpenAI's usage and llama.cpp's timings, a chunk with a token.
 
-A shortcut and nothing more: what it reads, the extractors would read out of it as well, in three times as long. An answer with
+A shortcut and nothing more: what it reads, the extractors would read out of it as well, in three times as long. What has
 anything else that one of them looks at fits no type here, and is left to them.
 """
 
@@ -48,11 +48,9 @@ class _Choice(Struct, gc=False):
     finish_reason: str | None = None
 
 
-class _Answer(Struct, gc=False):
-    usage: _Counts | None = None
-    timings: _Times | None = None
-    choices: list[_Choice] | None = None
-    # of other dialects, or of an answer that failed
+class _Plain(Struct, gc=False):
+    """Has nothing of other dialects, nor of an answer that failed."""
+
     metrics: None = None
     response: None = None
     message: None = None
@@ -66,7 +64,33 @@ class _Answer(Struct, gc=False):
     error: None = None
 
 
+class _Answer(_Plain, gc=False):
+    usage: _Counts | None = None
+    timings: _Times | None = None
+    choices: list[_Choice] | None = None
+
+
+class _Delta(Struct, forbid_unknown_fields=True, gc=False):
+    """What else there may be says something."""
+
+    role: str | None = None
+    content: str | None = None
+    reasoning_content: str | None = None
+
+
+class _Piece(Struct, gc=False):
+    delta: _Delta
+    finish_reason: None = None
+
+
+class _Chunk(_Plain, kw_only=True, gc=False):
+    choices: tuple[_Piece]
+    usage: None = None
+    timings: None = None
+
+
 _answer = msgspec.json.Decoder(_Answer).decode
+_chunk = msgspec.json.Decoder(_Chunk).decode
 
 
 def plain_usage(body: bytes) -> Usage | None:
@@ -96,3 +120,12 @@ def plain_usage(body: bytes) -> Usage | None:
         times.draft_n if has_draft else UNKNOWN, times.draft_n_accepted if has_draft else UNKNOWN,
         times.prompt_per_second, times.predicted_per_second, times.prompt_ms + times.predicted_ms, stop_reason,
     )  # fmt: skip
+
+
+def plain_content(event: bytes) -> bool | None:
+    """Returns whether *event* of a stream carries content and nothing else; None: it is no such event."""
+    try:
+        (piece,) = _chunk(event).choices
+    except (ValueError, RecursionError):
+        return None
+    return bool(piece.delta.content or piece.delta.reasoning_content)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from app.metering.content import has_content
 from app.metering.documents import Document, document
 from app.metering.extractors import extract
+from app.metering.plain import plain_content
 from app.metering.sse import Event, Reader, Tail, data_of
 from app.metering.usage import Tally
 
@@ -67,6 +68,8 @@ class Stream:
 
     def _read(self, event: Event) -> bool:
         """Takes up what *event* says; returns whether it has content."""
+        if len(event) == 1 and (content := plain_content(event[0])) is not None:
+            return content
         found = documents(event)
         for each in found:
             extract(each, self._tally)
@@ -75,6 +78,8 @@ class Stream:
 
 def documents(event: Event) -> list[Document]:
     """Returns what the lines of *event* hold: each a document, as careless servers have it, or one document in all of them."""
+    if event == [b"[DONE]"]:
+        return []
     found = [each for line in event if (each := document(line)) is not None]
     if not found and len(event) > 1:
         joined = document(b"\n".join(event))

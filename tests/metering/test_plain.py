@@ -7,9 +7,10 @@ import json
 import pytest
 from hypothesis import given, strategies as st
 
+from app.metering.content import has_content
 from app.metering.documents import document
 from app.metering.extractors import extract
-from app.metering.plain import plain_usage
+from app.metering.plain import plain_content, plain_usage
 from app.metering.usage import Tally, Usage
 from tests.metering.documents import CASES, TIMINGS, Case, found
 
@@ -128,3 +129,48 @@ def test_reads_what_was_drafted() -> None:
 )
 def test_leaves_all_else_to_the_extractors(body: bytes) -> None:
     assert plain_usage(body) is None
+
+
+DELTAS = st.dictionaries(st.sampled_from(["role", "content", "reasoning_content", "tool_calls"]), WORDS, max_size=3)
+PIECES = st.builds(
+    changed,
+    st.builds(lambda delta: CHOICE | {"delta": delta, "finish_reason": None}, DELTAS),
+    st.dictionaries(st.sampled_from(["finish_reason", "delta", "text"]), WORDS, max_size=1),
+    st.just({}),
+    st.just(set()),
+)
+CHUNKS = st.builds(
+    changed,
+    st.fixed_dictionaries({"choices": st.lists(PIECES, min_size=1, max_size=2)}),
+    st.dictionaries(st.sampled_from(OTHERS), WORDS, max_size=1),
+    st.just({}),
+    st.just(set()),
+)
+
+
+@given(CHUNKS)
+def test_finds_in_a_chunk_what_the_extractors_find_or_nothing(chunk: dict[str, object]) -> None:
+    body = json.dumps(chunk).encode()
+    content = plain_content(body)
+
+    if content is not None:
+        read = document(body)
+        assert read is not None
+        assert has_content(read) == content
+        assert extracted(body) == Usage()
+
+
+@pytest.mark.parametrize(
+    ("delta", "content"),
+    [
+        ({"role": "assistant", "content": None}, False),
+        ({"role": "assistant", "content": ""}, False),
+        ({"content": "a"}, True),
+        ({"reasoning_content": "a", "content": None}, True),
+        ({"tool_calls": []}, None),
+    ],
+)
+def test_reads_the_usual_chunk(delta: dict[str, object], content: bool | None) -> None:
+    chunk = {"choices": [{"index": 0, "delta": delta, "finish_reason": None}], "usage": None}
+
+    assert plain_content(json.dumps(chunk).encode()) is content
