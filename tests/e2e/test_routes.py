@@ -131,6 +131,18 @@ OWN = (
         "application/json",
         '{"src":"llama-swap","error":{"message":"model not found"',
     ),
+    Row("HEAD", "/api/events", 200, "text/event-stream"),
+    Row("GET", "/api/metrics/activity", 200, "application/json", '{"data":['),
+    Row(
+        "GET", "/api/metrics/activity?limit=0", 400, "application/json", '{"src":"llama-swap","error":{"message":"limit'
+    ),
+    Row("GET", "/api/metrics/stats", 200, "application/json", '{"total_requests":'),
+    Row("GET", "/api/activity/export", 200, "application/jsonl; charset=utf-8"),
+    Row("GET", "/api/captures", 200, "application/json", '{"ids":['),
+    Row("GET", "/api/captures/1000000", 404, "application/json", '{"src":"llama-swap","error":{"message":"capture not'),
+    Row("GET", "/api/captures/x", 400, "application/json", '{"src":"llama-swap","error":{"message":"invalid capture'),
+    Row("GET", "/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", "# HELP hostler_requests_total"),
+    Row("GET", "/metrics/upstream", 200, "text/plain; version=0.0.4; charset=utf-8", "# HELP hostler_upstream"),
     Row("GET", "/api/version", 200, "application/json", '{"build_date":"'),
     Row("GET", "/", 200, "text/html; charset=utf-8", "<!doctype html>"),
     Row("GET", "/comfyui?q=1", 301, "text/html; charset=utf-8", "/comfyui/?q=1"),
@@ -170,13 +182,7 @@ NOT_YET = (
     # With the page.
     ("GET", "/ui/"),
     ("GET", "/favicon.ico"),
-    # With activity, captures and events.
-    ("GET", "/api/events"),
-    ("GET", "/api/metrics/activity"),
-    ("GET", "/api/metrics/stats"),
-    ("GET", "/api/captures/1"),
     # With the monitor.
-    ("GET", "/metrics"),
     ("GET", "/api/performance"),
     ("GET", "/api/hardware"),
 )
