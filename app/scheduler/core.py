@@ -7,8 +7,8 @@ Two rules hold in this file:
 2. Events only record facts. After each event one *level-triggered* pass (`_advance`) looks at what is true now and acts. No
    decision depends on which event came last, so there is one decision tree instead of one for each event. The pass is left
    out only where the fact is none that another decision rests on: a ready model takes a newcomer, a ticket behind another one of
-   its model comes or goes, a lease that is not the last of its instance ends. (The property test runs a pass after each event
-   and asserts that it does nothing.)
+   its model comes or goes, a lease ends that is not the last of its instance, or ends while nobody waits. (The property test
+   runs a pass after each event and asserts that it does nothing.)
 
 Theory of operation
 -------------------
@@ -195,10 +195,10 @@ class Scheduler:
     def _record(self, event: Event) -> bool:
         """Takes in *event*; returns whether a decision may rest on it."""
         match event:
-            case Arrived(ticket, model, insists):
-                return self._arrive(ticket, model, insists=insists)
-            case Left(ticket):
-                return self._leave(ticket)
+            case Arrived():
+                return self._arrive(event.ticket, event.model, insists=event.insists)
+            case Left():
+                return self._leave(event.ticket)
             case Ready(model, generation):
                 instance = self._current(model, generation)
                 if instance is not None and instance.phase is Phase.STARTING:
@@ -245,6 +245,11 @@ class Scheduler:
         if self._shutting_down:
             self._refuse(ticket, Refusal.SHUTTING_DOWN)
             return False
+        instance = self._instances.get(model)
+        if instance is not None and instance.phase is Phase.READY and not (instance.retiring or self._queue):
+            # Nearly all requests come here: nobody waits, so nobody is overtaken.
+            self._hand_over(instance, ticket, self._now)
+            return False
         if model not in self._terms:
             self._refuse(ticket, Refusal.UNKNOWN)
             return False
@@ -252,7 +257,6 @@ class Scheduler:
         if failure is not None and self._now < failure.retry_at and not insists and not self._is_live(model):
             self._refuse(ticket, Refusal.BACKING_OFF, failure.reason, failure.retry_at - self._now)
             return False
-        instance = self._instances.get(model)
         if instance is not None and instance.serves() and model not in self._queue and not self._blockers(model):
             self._hand_over(instance, ticket, self._now)
             return False
@@ -271,7 +275,11 @@ class Scheduler:
             if instance.leases:
                 return False
             instance.idle_since = self._now
-            return True
+            if self._queue or self._any_retiring:
+                return True
+            # With nobody waiting, all that can come of it is that its time to live ends.
+            self._deadline = min(self._deadline, self._expires_at(instance.model, instance))
+            return False
         return self._queue.model_of(ticket) is not None and self._withdraw(ticket)
 
     def _withdraw(self, ticket: Ticket) -> bool:
@@ -407,10 +415,16 @@ class Scheduler:
 
     def _expires_at(self, model: ModelId, instance: Instance) -> float:
         """Returns when *instance* will have been idle for its time to live, if things stay as they are."""
-        if instance.leases or instance.phase is not Phase.READY or model in self._queue:
-            return _NEVER
         terms = self._terms.get(model)
-        return instance.idle_since + terms.ttl_s if terms is not None and terms.ttl_s > 0 else _NEVER
+        if (
+            terms is None
+            or terms.ttl_s <= 0
+            or instance.leases
+            or instance.phase is not Phase.READY
+            or model in self._queue
+        ):
+            return _NEVER
+        return instance.idle_since + terms.ttl_s
 
     # Questions
 

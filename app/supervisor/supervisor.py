@@ -203,14 +203,17 @@ class Supervisor:
 
     def post(self, event: Event) -> None:
         """Handles *event* before it returns, unless one is being handled: then right after that one."""
-        self._events.append(event)
         if self._handling:
+            self._events.append(event)
             return
         self._handling = True
         try:
-            while self._events:
-                for command in self._scheduler.handle(self._events.popleft(), self._clock()):
+            while True:
+                for command in self._scheduler.handle(event, self._clock()):
                     self._perform(command)
+                if not self._events:
+                    break
+                event = self._events.popleft()
         except Exception:
             # The scheduler's picture may be torn. Serving on with it could mean grants to dead processes or two models
             # in memory made for one: ending the program, with everything it has started, is the safe way out.
@@ -226,11 +229,11 @@ class Supervisor:
 
     def _perform(self, command: Command) -> None:
         match command:
-            case Grant(ticket, model, _, swap_s):
-                running = self._instances[model].running
+            case Grant():
+                running = self._instances[command.model].running
                 assert running is not None, "only a ready instance is granted"
-                lease = self._leases.pop(ticket)
-                lease.swap_s = swap_s
+                lease = self._leases.pop(command.ticket)
+                lease.swap_s = command.swap_s
                 lease._answer(running)  # noqa: SLF001 - a lease is the supervisor's other half
             case Refuse(ticket, refusal, detail, retry_after_s):
                 lease = self._leases.pop(ticket)
