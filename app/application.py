@@ -171,7 +171,7 @@ def create_app(
         activity=activity,
         captures=captures,
         recorded=RECORDED,
-        on_record=partial(bus.publish, "activity"),
+        on_record=partial(bus.publish, "activity", key=""),
     )
     tunnel = traces.onward(websockets.Tunnel(supervisor, admitted, peers))
 

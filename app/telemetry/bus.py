@@ -46,7 +46,7 @@ AT_A_TIME = 256
 class Event:
     """One thing that has happened."""
 
-    __slots__ = ("data", "frame", "number", "topic", "turn")
+    __slots__ = ("data", "frame", "number", "seen", "topic", "turn")
 
     def __init__(self, topic: str, data: object, number: int, turn: int) -> None:
         self.topic = topic
@@ -56,6 +56,8 @@ class Event:
         """Counts the events of all topics."""
         self.turn = turn
         """Counts those of its own."""
+        self.seen = False
+        """Whether anybody may have heard of its key before it."""
         self.frame: bytes | None = None
         """For subscribers: what one has made of it for all."""
 
@@ -63,7 +65,7 @@ class Event:
 class Batch:
     """What a subscriber is told at a time: the events in order, and what it has missed before them."""
 
-    __slots__ = ("events", "frame", "missed")
+    __slots__ = ("events", "frame", "made", "missed")
 
     def __init__(self, events: tuple[Event, ...], missed: Mapping[str, int]) -> None:
         self.events = events
@@ -71,6 +73,8 @@ class Batch:
         """Topic -> how many of its events have gone by; those that later ones had replaced are counted, too."""
         self.frame: bytes | None = None
         """For subscribers: what one has made of it for all."""
+        self.made: anyio.Event | None = None
+        """For subscribers: set when one who is at it has made the frame, or has given up."""
 
 
 class _Topic:
@@ -98,6 +102,8 @@ class Bus:
         # as things are
         self._topics: dict[str, _Topic] = {}
         self._number = 0
+        self._seen_until = 0
+        """Number of the newest event that anybody may have heard of."""
         self._closed = False
         self._came = anyio.Event()
         """Set and replaced when somebody begins to read a topic that nobody read."""
@@ -112,26 +118,40 @@ class Bus:
         self._timer: asyncio.Handle | None = None
         self._woken_at = float("-inf")
 
-    def publish(self, topic: str, data: object = None, key: Hashable = None) -> None:
+    def publish(
+        self, topic: str, data: object = None, key: Hashable = None, *, begins: bool = False, ends: bool = False
+    ) -> None:
         """Tells the readers of *topic*, if there are any.
 
         key: of an event that replaces the one before it with the same key; None: it stands for itself.
+        begins, ends: whether what the key stands for is new, or over. Of what is over before anybody has heard of it nothing is told.
         """
         kept = self._topics.get(topic)
         if kept is None:
             return
+        events = kept.events
+        event_key: Hashable = (key,)
+        seen = not begins
+        if key is None:
+            event_key = self._number + 1
+        elif (old := events.pop(event_key, None)) is not None:
+            seen = old.seen or old.number <= self._seen_until
+            if ends and not seen:
+                return
         self._number += 1
         kept.turn += 1
-        events = kept.events
-        events[self._number if key is None else (key,)] = Event(topic, data, self._number, kept.turn)
-        if key is not None:
-            events.move_to_end((key,))
+        event = events[event_key] = Event(topic, data, self._number, kept.turn)
+        event.seen = seen
         if len(events) > self._size:
             kept.lost = events.popitem(last=False)[1].turn
         # Not the readers themselves: there may be hundreds, and this is on the path of requests.
         self._stirred.add(topic)
         if self._timer is None:
             self._arm()
+
+    def shown(self) -> None:
+        """Notes that somebody is told how things stand, by other means than events."""
+        self._seen_until = self._number
 
     def changed(self, topic: str) -> None:
         """Tells the readers of *topic* that it has changed: of several such events they see the last."""
@@ -209,6 +229,7 @@ class Bus:
         return batch
 
     def _collected(self, places: Mapping[str, int]) -> tuple[Batch, dict[str, int]]:
+        self._seen_until = self._number
         found: list[Event] = []
         missed: dict[str, int] = {}
         after = {}

@@ -83,5 +83,7 @@ class Pulse:
         """Publishes; on the path of requests."""
         bus = self._bus
         if bus.is_read(INFLIGHT):
+            is_over = change == "remove"
             # Who is gone is named and not kept: its headers need not be remembered for those who are slow.
-            bus.publish(INFLIGHT, entry if change == "upsert" else entry.id, key=entry.id)
+            told = entry.id if is_over else entry
+            bus.publish(INFLIGHT, told, key=entry.id, begins=not is_over and entry.status == 0, ends=is_over)

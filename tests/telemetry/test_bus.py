@@ -120,6 +120,48 @@ async def test_subscribers_at_the_same_place_share_a_batch() -> None:
     assert batches[2].events[0] is batches[0].events[0]
 
 
+async def test_nothing_is_told_of_what_is_over_before_anybody_has_heard_of_it() -> None:
+    bus = Bus()
+    with bus.subscribe(["a"]) as reader:
+        bus.publish("a", "begun", key=1, begins=True)
+        bus.publish("a", "more", key=1)
+        bus.publish("a", "over", key=1, ends=True)
+        bus.publish("a", "another", key=2, begins=True)
+
+        assert await told(reader) == ["another"]
+
+
+async def test_end_is_told_to_those_who_have_heard_of_the_beginning() -> None:
+    bus = Bus()
+    with bus.subscribe(["a"]) as reader:
+        bus.publish("a", "begun", key=1, begins=True)
+        assert await told(reader) == ["begun"]
+        bus.publish("a", "more", key=1)
+        bus.publish("a", "over", key=1, ends=True)
+
+        assert await told(reader) == ["over"]
+
+
+async def test_end_is_told_to_those_who_have_heard_of_it_by_other_means() -> None:
+    bus = Bus()
+    with bus.subscribe(["a"]) as reader:
+        bus.publish("a", "begun", key=1, begins=True)
+        bus.shown()
+        bus.publish("a", "over", key=1, ends=True)
+
+        assert await told(reader) == ["over"]
+
+
+async def test_end_of_what_began_before_anybody_read_is_told() -> None:
+    bus = Bus()
+    bus.publish("a", "begun", key=1, begins=True)
+    with bus.subscribe(["a"]) as reader:
+        bus.publish("a", "more", key=1)
+        bus.publish("a", "over", key=1, ends=True)
+
+        assert await told(reader) == ["over"]
+
+
 async def test_topic_that_is_read_anew_is_another_one() -> None:
     bus = Bus()
     with bus.subscribe(["kept", "a"]) as stays:
