@@ -352,18 +352,18 @@ async def test_loggers_of_the_library_are_given_back() -> None:
 
 # The whole program
 
-CONFIG = f"""
-models:
-  a:
-    cmd: {" ".join(argv(0)).replace("--port 0", "--port ${PORT}")}
-"""
+
+def config() -> str:
+    """Returns a configuration of one model, at a port that no other run of these tests has."""
+    port = free_port()
+    return f"models: {{a: {{cmd: '{' '.join(argv(port))}', proxy: 'http://127.0.0.1:{port}'}}}}"
 
 
 @pytest.mark.e2e
 def test_whole_program_sends_spans_and_passes_the_context_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with collecting() as collector:
         monkeypatch.setenv(ENDPOINT, collector.url)
-        with hostler(tmp_path, CONFIG) as program:
+        with hostler(tmp_path, config()) as program:
             sent = {"traceparent": f"00-{TRACE_ID}-{CALLER}-01", "tracestate": "vendor=1"}
             seen = dict(
                 httpx.post(f"{program.url}/upstream/a/echo", headers=sent, timeout=PATIENCE_S).json()["headers"]
@@ -393,7 +393,7 @@ def test_whole_program_serves_and_ends_while_its_collector_hangs(
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
     with collecting(answers=False) as collector:
         monkeypatch.setenv(ENDPOINT, collector.url)
-        with hostler(tmp_path, CONFIG) as program:
+        with hostler(tmp_path, config()) as program:
             assert program.chat("a").status_code == 200
             collector.until_asked()
             assert program.chat("a").status_code == 200
