@@ -23,7 +23,8 @@ from app.asgi import Body
 from app.config.catalog import Catalog
 from app.endpoints.table import ENDPOINTS
 from app.exchange import KEY, Exchange
-from app.middleware.trace import OPERATIONS, Onward, Trace, Traces
+from app.middleware.trace import Onward, Trace, Traces
+from app.middleware.trace_attributes import OPERATIONS
 from app.telemetry.tracing import Tracing
 from app.telemetry.tracing_settings import TracingSettings
 from tests.asgi import call
