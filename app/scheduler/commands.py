@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from app.scheduler.events import Ticket
     from app.scheduler.instances import Phase
@@ -37,9 +39,8 @@ class StopCause(Enum):
     SHUTDOWN = "shutdown"
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """Let the request go on to this instance. It holds a lease until `Left`."""
+class Grant(Struct, frozen=True):
+    """Let the request go on to this instance. It holds a lease until `Left`. A Struct, since every request has one."""
 
     ticket: Ticket
     model: ModelId
