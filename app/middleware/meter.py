@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+EVENT_STREAM = "text/event-stream"
+
 FINGERPRINT = 4
 """Bytes of a key's digest that tell keys apart."""
 
@@ -118,7 +120,7 @@ class Metering:
         metadata = NO_METADATA
         if exchange is not None:
             exchange.usage = usage
-            streamed = exchange.streaming
+            streamed = exchange.streaming or response.is_timed
             req_bytes = exchange.body.size
             metadata = metadata_of(exchange)
             if exchange.failure is not None:
@@ -189,7 +191,7 @@ class _Response:
     """What is noted of one response on its way out."""
 
     __slots__ = (
-        "_clock", "_is_timed", "_meter", "_scope", "_send", "_take", "content_at", "content_type", "last_at", "size", "status"
+        "_clock", "_meter", "_scope", "_send", "_take", "content_at", "content_type", "is_timed", "last_at", "size", "status"
     )  # fmt: skip
 
     def __init__(self, scope: Scope, send: Send, clock: Callable[[], float]) -> None:
@@ -200,8 +202,8 @@ class _Response:
         """There is one from the first byte on that is the upstream's and not ours."""
         self._take: Callable[[bytes], None] | None = None
         """Takes the bytes for the meter once there was content."""
-        self._is_timed = False
-        """Whether the client has asked for a stream: of nothing else it matters when the bytes come."""
+        self.is_timed = False
+        """Whether it is a stream that has not failed: of nothing else it matters when the bytes come."""
         self.status = 0
         self.content_type = ""
         self.content_at = 0.0
@@ -219,7 +221,7 @@ class _Response:
                     self._open(data)
                 else:
                     self._take(data)
-                    if self._is_timed:
+                    if self.is_timed:
                         self.last_at = self._clock()
         elif message["type"] == "http.response.start":
             self.status = message["status"]
@@ -231,7 +233,8 @@ class _Response:
         exchange: Exchange | None = self._scope.get(KEY)
         if exchange is not None and exchange.first_byte_at:
             self._meter = Meter(exchange.path, self.status, self.content_type, encoding)
-            self._is_timed = exchange.streaming
+            # Below /upstream nobody has looked into what was asked for. What fails is quick to say so: that is no speed.
+            self.is_timed = self.status == 200 and (exchange.streaming or EVENT_STREAM in self.content_type.lower())
         return self._meter
 
     def _open(self, data: bytes) -> None:
@@ -240,11 +243,11 @@ class _Response:
         if meter is None:
             return
         meter.feed(data)
-        if self._is_timed:
+        if self.is_timed:
             self.last_at = self._clock()
         if meter.has_content:
             self._take = meter.intake()
-            if self._is_timed:
+            if self.is_timed:
                 self.content_at = self.last_at
 
     def usage(self) -> Usage:

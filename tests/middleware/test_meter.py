@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -160,6 +161,30 @@ async def test_what_only_opens_a_stream_is_no_first_token() -> None:
     assert record.ttft_ms == -1
 
 
+async def test_stream_of_a_models_own_server_is_measured_like_any_other() -> None:
+    async with recorded(one()) as world:
+        world.server().pieces = events(token("a"), token("b" * (1 << 20)), {"choices": [], "usage": USAGE})
+        await world.ask("/upstream/a/v1/chat/completions", stream=True)
+        record = await world.record()
+
+    assert (record.streamed, record.output_tokens, record.measured) == (True, 7, True)
+    assert record.ttft_ms > 0
+
+
+async def test_moment_of_a_record_is_that_of_its_end() -> None:
+    async with recorded(one()) as world:
+        answers_json(world, {})
+        began = datetime.now(UTC).timestamp()
+        for _ in range(3):
+            await world.ask()
+        await until(lambda: len(world.told) == 3)
+        ended = datetime.now(UTC).timestamp()
+        times = [each.time for each in await read_all(world.activity)]
+
+    # The clock of the day may be set by fractions of a second meanwhile.
+    assert began - 0.5 <= times[0] <= times[1] <= times[2] <= ended + 0.5
+
+
 # Requests that are refused, or fail
 
 
@@ -233,6 +258,15 @@ async def test_upstreams_error_within_a_loading_stream_is_no_first_token() -> No
 
     assert (record.error_msg, record.ttft_ms) == ("too long", -1)
     assert record.status >= 400
+
+
+async def test_error_instead_of_a_stream_is_no_first_token() -> None:
+    async with recorded(one()) as world:
+        answers_json(world, {"error": {"message": "too long"}}, "400 Bad")
+        await world.ask(stream=True)
+        record = await world.record()
+
+    assert (record.status, record.streamed, record.ttft_ms, record.error_msg) == (400, True, -1, "too long")
 
 
 async def test_upstreams_error_is_recorded_in_its_own_words() -> None:
