@@ -204,7 +204,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/metrics" and kind == "hangs":
             threading.Event().wait()
         status = 404 if self.path == "/metrics" and kind == "has none" else 200
-        body = {"broken": "{{{{", "binary": "\\udcff"}.get(kind, TEXT).encode(errors="surrogateescape")
+        if self.path == "/metrics" and kind == "hangs up":
+            return
+        body = {"endless": TEXT + "#" * (5 << 20), "broken": "{{{{", "binary": "\\udcff"}.get(kind, TEXT).encode(errors="surrogateescape")
         self.send_response(status)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -239,6 +241,8 @@ async def test_one_scrape_has_the_metrics_of_all_servers_that_have_any(
         "stuck": "hangs",
         "bad": "broken",
         "worse": "binary",
+        "rude": "hangs up",
+        "long": "endless",
     }
     async with running(tmp_path, servers(tmp_path, **kinds, asleep="gives")) as app:
         async with anyio.create_task_group() as group:
@@ -247,7 +251,7 @@ async def test_one_scrape_has_the_metrics_of_all_servers_that_have_any(
         found = await scrape(app, "/metrics/upstream")
 
     success = {each.labels["model"]: each.value for each in samples(found, "hostler_upstream_scrape_success")}
-    assert success == {"good": 1, "better": 1, "none": 0, "stuck": 0, "bad": 0, "worse": 0}
+    assert success == {"good": 1, "better": 1, "none": 0, "stuck": 0, "bad": 0, "worse": 0, "rude": 0, "long": 0}
     assert {each.labels["model"] for each in samples(found, "up")} == {"good", "better"}
     assert value(found, "tokens_total", model="good", exported_model="x") == 3
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
 import anyio
+import brotli
 import msgspec
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -169,6 +172,20 @@ async def test_stream_of_a_models_own_server_is_measured_like_any_other() -> Non
 
     assert (record.streamed, record.output_tokens, record.measured) == (True, 7, True)
     assert record.ttft_ms > 0
+
+
+@pytest.mark.parametrize(("encoding", "packed"), [("gzip", gzip.compress), ("br", brotli.compress)])
+async def test_packed_stream_is_read_and_goes_on_as_it_is(encoding: str, packed: Callable[[bytes], bytes]) -> None:
+    body = packed(b"".join(events(token("a"), {"choices": [], "usage": USAGE})))
+    async with recorded(one()) as world:
+        server = world.server()
+        server.headers, server.pieces = f"Content-Encoding: {encoding}\r\n", (body,)
+        async with world.client.stream("POST", CHAT, json={"model": "a", "stream": True}) as response:
+            passed = b"".join([piece async for piece in response.aiter_raw()])
+        record = await world.record()
+
+    assert passed == body
+    assert (record.input_tokens, record.output_tokens, record.resp_bytes) == (5, 7, len(body))
 
 
 async def test_moment_of_a_record_is_that_of_its_end() -> None:
