@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute, Router
 
+from app import __version__
 from app.config.active import ActiveConfig
 from app.endpoints import (
     activity as records,
@@ -32,6 +33,7 @@ from app.endpoints import (
     control,
     event_topics,
     events,
+    hardware,
     health,
     index,
     inference,
@@ -71,6 +73,8 @@ from app.telemetry.logs import LogBook
 from app.telemetry.prometheus import RequestMetrics, Standing
 from app.telemetry.settings import captures_of, store_settings
 from app.telemetry.store import load_history
+from monitors.inventory import Machine, describe
+from monitors.inventory_programs import Programs
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -175,13 +179,16 @@ def create_app(
     )
     tunnel = traces.onward(websockets.Tunnel(supervisor, admitted, peers))
 
+    programs = Programs()
+    machine = hardware.Hardware(lambda: describe(__version__, Machine(), programs), programs.close)
+
     async def settle() -> None:
         await activity.flush()
         standing.look(supervisor.view(), config.current().max_queued)
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
-        async with services.running(), traces.running():
+        async with services.running(), traces.running(), machine.running():
             yield
 
     def profile_changed() -> None:
@@ -215,6 +222,7 @@ def create_app(
         *records.routes(activity, captures.has),
         *captured.routes(captures),
         *figures.routes(registry, settle, supervisor),
+        *machine.routes(),
         *logs.routes(config.current, book),
         *events.routes(events.EventStream(bus, book, told)),
         *version.routes(),

@@ -35,7 +35,8 @@ MAY_IMPORT = {
     "app.simulate": {"app.config.catalog", "app.scheduler", "planners.protocol"},
     "app.main": {"app.application", "app.config"},
     "app.server": {"app.application", "app.services", "app.http_limits", "app.http_protocol"},
-    "app.application": {"app.endpoints", "app.middleware", "app.services", "app.launchers", "app.scheduler", *SERVICES},
+    "app.application": {"app.endpoints", "app.middleware", "app.services", "app.launchers", "app.scheduler", *SERVICES}
+    | {"monitors"},
     "app.services": {"app.middleware.limit", "app.launchers", "app.reload", "app.preload", *SERVICES},
     "app.reload": {"app.config"},
     "app.preload": {"app.config", "app.supervisor", "app.scheduler.instances", "planners.protocol"},

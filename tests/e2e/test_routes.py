@@ -143,6 +143,7 @@ OWN = (
     Row("GET", "/api/captures/x", 400, "application/json", '{"src":"llama-swap","error":{"message":"invalid capture'),
     Row("GET", "/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", "# HELP hostler_requests_total"),
     Row("GET", "/metrics/upstream", 200, "text/plain; version=0.0.4; charset=utf-8", "# HELP hostler_upstream"),
+    Row("GET", "/api/hardware", 200, "application/json", '{"schema_version":1,"captured_at":"'),
     Row("GET", "/api/version", 200, "application/json", '{"build_date":"'),
     Row("GET", "/", 200, "text/html; charset=utf-8", "<!doctype html>"),
     Row("GET", "/comfyui?q=1", 301, "text/html; charset=utf-8", "/comfyui/?q=1"),
@@ -184,7 +185,6 @@ NOT_YET = (
     ("GET", "/favicon.ico"),
     # With the monitor.
     ("GET", "/api/performance"),
-    ("GET", "/api/hardware"),
 )
 """Rows that are not built: whoever builds one moves it into a table above."""
 
