@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from app.config import patterns, peers, profiles, routing, selectors, store
 from app.config.addresses import address, is_here, timeouts
-from app.config.catalog import Capabilities, Catalog, Filters, LogSettings, Model, ModelSpec, Records
+from app.config.catalog import Capabilities, Catalog, Filters, LogSettings, Model, ModelSpec, Monitoring, Records
 from app.config.commands import arguments
 from app.config.filters import filters
 from app.config.routing import Names
@@ -111,6 +111,8 @@ class _Builder:
             preload=preload,
             logs=self._logs(),
             records=self._records(),
+            # 0s is as if it were not there. Source: compatibility specification 2.6.
+            monitoring=Monitoring(not file.performance.disabled, file.performance.every or 5.0),
             include_aliases_in_list=file.include_aliases_in_list,
             peers=MappingProxyType(found_peers),
             selectors=MappingProxyType(found_selectors),
@@ -139,6 +141,7 @@ class _Builder:
     def _records(self) -> Records:
         file = self._file
         store = file.store or StoreFile()
+        sessions = tuple(name.strip() for name in file.ui.activity.session_id if name.strip())
         for value, path in (
             (store.max_age, ("store", "maxAge")),
             (store.max_size, ("store", "maxSize")),
@@ -160,9 +163,8 @@ class _Builder:
             capture_bytes=max(file.capture_buffer, 0) << 20,
             capture_folder=f"{store.path}.captures" if file.captures.persist else "",
             capture_folder_bytes=file.captures.max_size << 20,
-            session_headers=tuple(
-                name.strip().lower().encode() for name in file.ui.activity.session_id if name.strip()
-            ),
+            session_headers=sessions,
+            session_names=tuple(name.lower().encode() for name in sessions),
         )
 
     def _api_keys(self) -> tuple[str, ...]:

@@ -204,8 +204,18 @@ class Records:
     capture_folder: str = ""
     """Where captures are kept across restarts; empty: nowhere."""
     capture_folder_bytes: int = 256 << 20
-    session_headers: tuple[bytes, ...] = (b"x-session-id", b"x-litellm-session-id")
-    """Headers that name a session, in lower case; the first that a request has counts."""
+    session_headers: tuple[str, ...] = ("X-Session-ID", "X-Litellm-Session-Id")
+    """Headers that name a session, as written; the first that a request has counts."""
+    session_names: tuple[bytes, ...] = (b"x-session-id", b"x-litellm-session-id")
+    """The same in lower case, as a request's scope has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """Whether, and how often, we look at the machine itself."""
+
+    is_on: bool = True
+    every_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +238,7 @@ class Catalog:
     preload: tuple[ModelId, ...] = ()
     logs: LogSettings = LogSettings()
     records: Records = Records()
+    monitoring: Monitoring = Monitoring()
     include_aliases_in_list: bool = False
     peers: Mapping[str, Peer] = field(default_factory=lambda: MappingProxyType({}))
     selectors: Mapping[str, Selector] = field(default_factory=lambda: MappingProxyType({}))

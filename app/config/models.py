@@ -215,9 +215,7 @@ class ConfigFile(Settings):
     store: StoreFile | None = Field(default=None, description="Where activity is kept; in memory by default.")
     captures: CapturesFile = Field(default=CapturesFile(), description="Where captures are kept.")
     ui: UiFile = Field(default=UiFile(), description="The web page.")
-    performance: Annotated[PerformanceFile, NotActedOn()] = Field(
-        default=PerformanceFile(), description="The hardware monitor."
-    )
+    performance: PerformanceFile = Field(default=PerformanceFile(), description="The hardware monitor.")
     upstream: UpstreamFile = Field(default=UpstreamFile(), description="The /upstream path.")
     profiles: dict[str, ProfileFile] = Field(
         default={}, description="Sets of names that mean other models while one of them is active."

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
-from app.config.catalog import Catalog, LogSettings, Model, Records
+from app.config.catalog import Catalog, LogSettings, Model, Monitoring, Records
 from planners.protocol import ModelId
 
 _NAMES = {
@@ -34,10 +34,13 @@ _NAMES = {
     "capture_folder": "captures.persist",
     "capture_folder_bytes": "captures.maxSize",
     "session_headers": "ui.activity.session_id",
+    "session_names": "ui.activity.session_id",
     "level": "logLevel",
     "time_format": "logTimeFormat",
     "to_stdout": "logToStdout",
     "ignore_paths": "upstream.ignorePaths",
+    "is_on": "performance.disabled",
+    "every_s": "performance.every",
 }
 """Field -> setting, where it is not just spelt the other way."""
 
@@ -132,7 +135,7 @@ def _settings(old: Catalog, new: Catalog) -> Iterator[str]:
         before, after = getattr(old, field.name), getattr(new, field.name)
         if before == after:
             continue
-        if isinstance(before, LogSettings | Records):
+        if isinstance(before, LogSettings | Monitoring | Records):
             yield from _differing(before, after)
         elif isinstance(before, Mapping):
             for name in sorted({*before, *after}):

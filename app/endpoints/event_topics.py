@@ -12,7 +12,7 @@ from app.endpoints.models import abilities
 from app.errors import escape_json
 from app.routing.selectors import phase_of
 from app.telemetry.bus import SIZE
-from app.telemetry.inflight import Entry, shown
+from app.telemetry.inflight import Entry
 
 if TYPE_CHECKING:
     from app.config.catalog import Catalog, Profile
@@ -97,12 +97,8 @@ def model_status(catalog: Catalog, view: SchedulerView) -> list[dict[str, object
 
 
 def ui_config(catalog: Catalog) -> dict[str, object]:
-    """Returns the settings of the page. Headers are spelt as in-flight requests spell theirs."""
-    return {
-        "activity": {
-            "session_id": [spelt for name in catalog.records.session_headers for spelt in shown([(name, b"")])]
-        }
-    }
+    """Returns the settings of the page."""
+    return {"activity": {"session_id": list(catalog.records.session_headers)}}
 
 
 def inflight_snapshot(inflight: InFlight, bus: Bus) -> dict[str, object]:

@@ -180,7 +180,7 @@ class Metering:
         return self._day_s + (now - self._looked_at)
 
     def _session(self, scope: Scope) -> str:
-        names = self._current().records.session_headers
+        names = self._current().records.session_names
         for name, value in scope["headers"]:
             if name in names:
                 return str(value.decode("latin-1"))
@@ -191,7 +191,8 @@ class _Response:
     """What is noted of one response on its way out."""
 
     __slots__ = (
-        "_clock", "_meter", "_scope", "_send", "_take", "content_at", "content_type", "is_timed", "last_at", "size", "status"
+        "_clock", "_meter", "_room_to", "_scope", "_send", "_take", "_taken", "content_at", "content_type", "is_timed", "last_at",
+        "size", "status",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, send: Send, clock: Callable[[], float]) -> None:
@@ -201,7 +202,10 @@ class _Response:
         self._meter: Meter | None = None
         """There is one from the first byte on that is the upstream's and not ours."""
         self._take: Callable[[bytes], None] | None = None
-        """Takes the bytes for the meter once there was content."""
+        """Takes the bytes for the meter once there was content, …"""
+        self._taken = 0
+        self._room_to = 0
+        """… from this size of the response to that one."""
         self.is_timed = False
         """Whether it is a stream that has not failed: of nothing else it matters when the bytes come."""
         self.status = 0
@@ -214,15 +218,16 @@ class _Response:
 
     def send(self, message: Message) -> Awaitable[None]:
         """Notes and passes on. Not a coroutine function, since that would cost each chunk of a stream another coroutine."""
-        if message["type"] == "http.response.body":
-            if data := message.get("body"):
-                self.size += len(data)
-                if self._take is None:
-                    self._open(data)
-                else:
-                    self._take(data)
-                    if self.is_timed:
-                        self.last_at = self._clock()
+        if data := message.get("body"):
+            self.size += len(data)
+            if self._take is None:
+                self._open(data)
+            else:
+                self._take(data)
+                if self.size > self._room_to:
+                    self._make_room()
+                if self.is_timed:
+                    self.last_at = self._clock()
         elif message["type"] == "http.response.start":
             self.status = message["status"]
             self.content_type, encoding = _content(message["headers"])
@@ -246,9 +251,15 @@ class _Response:
         if self.is_timed:
             self.last_at = self._clock()
         if meter.has_content:
-            self._take = meter.intake()
+            self._take, room = meter.intake()
+            self._taken, self._room_to = self.size, self.size + room
             if self.is_timed:
                 self.content_at = self.last_at
+
+    def _make_room(self) -> None:
+        assert self._meter is not None
+        self._take, room = self._meter.intake(self.size - self._taken)
+        self._taken, self._room_to = self.size, self.size + room
 
     def usage(self) -> Usage:
         """Returns what the answer has said it has cost. Asked once."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config.catalog import Records, Timeouts
+from app.config.catalog import Monitoring, Records, Timeouts
 from app.config.loader import load_document
 from app.config.yaml_reader import read as read_yaml
 from planners.groups import Group, GroupPlanner
@@ -507,6 +507,19 @@ def test_the_first_broken_rule_in_the_documented_order_is_told(first: int) -> No
     assert refusal("\n".join(reversed(written.values()))).path.startswith(RULES[first][1])
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", Monitoring(is_on=True, every_s=5.0)),
+        ("performance: {every: 1m30s}", Monitoring(is_on=True, every_s=90.0)),
+        ("performance: {every: 0s}", Monitoring(is_on=True, every_s=5.0)),
+        ("performance: {disabled: true}", Monitoring(is_on=False, every_s=5.0)),
+    ],
+)
+def test_monitoring_is_as_written(text: str, expected: Monitoring) -> None:
+    assert expected == read(text).monitoring
+
+
 def test_records_are_kept_in_memory_by_default() -> None:
     assert read("models: {}").records == Records()
 
@@ -522,7 +535,7 @@ ui: {{activity: {{session_id: [X-Chat]}}}}
 """
 
     assert read(written).records == Records(
-        str(store), 3600.0, 2 << 20, 7, 1 << 20, f"{store}.captures", 3 << 20, (b"x-chat",)
+        str(store), 3600.0, 2 << 20, 7, 1 << 20, f"{store}.captures", 3 << 20, ("X-Chat",), (b"x-chat",)
     )
 
 

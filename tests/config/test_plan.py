@@ -191,8 +191,10 @@ def _other(value: object) -> object:
     match value:
         case LogSettings():
             return LogSettings("x", "x", "x")
+        case Monitoring():
+            return Monitoring(is_on=False, every_s=9.0)
         case Records():
-            return Records("x", 1.5, 1, 1, 1, "x", 1, (b"x",))
+            return Records("x", 1.5, 1, 1, 1, "x", 1, ("x",), (b"x",))
         case bool():
             return not value
         case tuple():

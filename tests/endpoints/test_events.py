@@ -62,7 +62,7 @@ async def test_newcomer_is_told_how_things_stand_byte_for_byte() -> None:
         b"'s\xef\xbf\xbd"
         rb'\\n\",\"source\":\"upstream\"}"}'
         b"\n\n" + STATUS + b"event:message\n"
-        rb'data:{"type":"uiConfig","data":"{\"activity\":{\"session_id\":[\"X-Session-Id\",\"X-Litellm-Session-Id\"]}}"}'
+        rb'data:{"type":"uiConfig","data":"{\"activity\":{\"session_id\":[\"X-Session-ID\",\"X-Litellm-Session-Id\"]}}"}'
         b"\n\nevent:message\n"
         rb'data:{"type":"profileChanged","data":"{\"active\":null}"}'
         b"\n\nevent:message\n"
