@@ -7,9 +7,11 @@ document of its own as soon as it is opened; cut off behind it, the beginning is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 
 from app.metering.documents import Document, document, last_element
+from app.metering.sse import Intake
 
 WHOLE = 1 << 20
 """Bytes of the largest body that is read whole; that takes about half a millisecond."""
@@ -51,13 +53,21 @@ class Body:
             return
         self._younger.append(chunk)
         self._size += len(chunk)
+        self._bound()
+
+    def _bound(self) -> None:
+        """Lets go of what lies too far back."""
         if self._size > (EDGE if self._head else WHOLE):
             self._head = self._head or self._joined()[:EDGE]
             self._older, self._younger, self._size = self._younger, [], 0
 
-    def intake(self) -> Callable[[bytes], None]:
-        """Returns what takes the bytes from now on."""
-        return self.add
+    def intake(self, taken: int) -> Intake:
+        """Returns what takes the next bytes, and how many; see `Meter.intake`."""
+        if self._first not in (b"{", b"["):
+            return self.add, sys.maxsize
+        self._size += taken
+        self._bound()
+        return self._younger.append, (EDGE if self._head else WHOLE) - self._size
 
     def beginning(self) -> bytes:
         """Returns the body, or only its beginning if it is too long."""

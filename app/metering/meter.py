@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
 
 from app.metering.bodies import Body
 from app.metering.encoding import INFLATERS, Decoder, Undecodable
 from app.metering.extractors import extract
 from app.metering.failures import cut, failure
 from app.metering.plain import plain_usage
+from app.metering.sse import Intake
 from app.metering.stream import Stream
 from app.metering.usage import Tally, Usage
 
@@ -61,9 +62,12 @@ class Meter:
             self._decoder = None
             self._sink = _Blind()
 
-    def intake(self) -> Callable[[bytes], None]:
-        """Returns what is to be called instead of `feed` once content has come: it does the same in less time."""
-        return self.feed if self._decoder is not None else self._sink.intake()
+    def intake(self, taken: int = 0) -> Intake:
+        """Returns what takes the next bytes, instead of `feed` and in less time, and how many it may take. For when content has come.
+
+        With the chunk that makes it more, this is to be asked again. taken: bytes that were taken since it was asked the last time.
+        """
+        return (self.feed, sys.maxsize) if self._decoder is not None else self._sink.intake(taken)
 
     def finish(self) -> Usage:
         """Returns the usage: there will be no more bytes. Asked once."""
@@ -107,8 +111,8 @@ class _Blind:
     def add(self, _: bytes) -> None:
         self.has_content = True
 
-    def intake(self) -> Callable[[bytes], None]:
-        return self.add
+    def intake(self, taken: int) -> Intake:  # noqa: ARG002 - as Body has it
+        return self.add, sys.maxsize
 
     def beginning(self) -> bytes:
         return b""

@@ -8,13 +8,16 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 LONGEST = 1 << 20
 """Bytes of the longest line that is kept. A longer one is left out."""
 
 PATIENCE = 1 << 16
 """Bytes in which an empty line is waited for."""
+
+Intake = tuple[Callable[[bytes], None], int]
+"""What takes bytes, and how many it may take."""
 
 Event = list[bytes]
 """The values of an event's `data` lines, in their order. Nearly always one."""
@@ -100,6 +103,13 @@ class Tail:
         self._size += len(chunk)
         if self._size > self.SIZE:
             self._turn(chunk)
+
+    def intake(self, taken: int) -> Intake:
+        """Returns what takes the next bytes, and how many; see `Meter.intake`."""
+        self._size += taken
+        if taken and self._size > self.SIZE:
+            self._turn(self._younger[-1])
+        return self._younger.append, self.SIZE - self._size
 
     def _turn(self, chunk: bytes) -> None:
         """Cuts behind the last line in *chunk*; if it has no line's end, only looks that the line does not get too long."""

@@ -7,13 +7,11 @@ from it: usage that is said only in the middle, more than `Tail.SIZE` before the
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from app.metering.content import has_content
 from app.metering.documents import Document, document
 from app.metering.extractors import extract
 from app.metering.plain import plain_content
-from app.metering.sse import Event, Reader, Tail, data_of
+from app.metering.sse import Event, Intake, Reader, Tail, data_of
 from app.metering.usage import Tally
 
 
@@ -41,9 +39,9 @@ class Stream:
                 self._tail.add(self._opening.rest())
                 return
 
-    def intake(self) -> Callable[[bytes], None]:
-        """Returns what takes the bytes once content has come."""
-        return self._tail.add
+    def intake(self, taken: int) -> Intake:
+        """Returns what takes the next bytes, and how many; see `Meter.intake`."""
+        return self._tail.intake(taken)
 
     def close(self) -> Tally:
         """Reads what is still to be read, for there will be no more, and returns what it all has said.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.metering.meter import Meter
 from app.metering.usage import Usage
 from tests.metering.record import FOLDER, Transcript, transcript
 
@@ -563,6 +565,23 @@ CASES = (
     Case("refused in a stream", "/v1/x", packed({"message": "bad"}), Usage(error_message="bad"), STREAM, 500),
     Case("refused at length", "/v1/x", packed({"error": "é" * 300}), Usage(error_message="é" * 250 + "..."), JSON, 500),
 )  # fmt: skip
+
+
+def give(meter: Meter, pieces: Iterable[bytes]) -> None:
+    """Gives *pieces* to *meter* as the layer does that meters."""
+    remaining = iter(pieces)
+    for piece in remaining:
+        meter.feed(piece)
+        if meter.has_content:
+            break
+    take, room = meter.intake()
+    taken = 0
+    for piece in remaining:
+        take(piece)
+        taken += len(piece)
+        if taken > room:
+            take, room = meter.intake(taken)
+            taken = 0
 
 
 def recorded() -> list[Case]:

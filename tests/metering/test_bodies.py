@@ -9,6 +9,7 @@ import pytest
 from app.metering.bodies import EDGE, WHOLE, Body
 from app.metering.meter import Meter
 from app.metering.usage import Usage
+from tests.metering.documents import give
 
 VECTORS = [{"embedding": [0.123456789] * 1000, "index": n} for n in range(200)]
 USAGE = {"prompt_tokens": 7, "prompt_tokens_details": {"cached_tokens": 2}, "total_tokens": 7}
@@ -19,9 +20,14 @@ def metered(value: object, path: str = "/v1/embeddings", size: int = 50_000) -> 
     body = json.dumps(value, indent=1).encode() + b"\n"
     assert len(body) > WHOLE
     meter = Meter(path, 200, "application/json")
-    for start in range(0, len(body), size):
-        meter.feed(body[start : start + size])
-    return meter.finish()
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    give(meter, pieces)
+    usage = meter.finish()
+    fed = Meter(path, 200, "application/json")
+    for piece in pieces:
+        fed.feed(piece)
+    assert fed.finish() == usage
+    return usage
 
 
 @pytest.mark.parametrize("size", [999, 50_000, 100 * WHOLE])

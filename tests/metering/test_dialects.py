@@ -15,7 +15,7 @@ from app.metering.documents import document
 from app.metering.extractors import EXTRACTORS
 from app.metering.meter import Meter
 from app.metering.usage import Tally, Usage
-from tests.metering.documents import ALL, Case
+from tests.metering.documents import ALL, Case, give
 
 
 def raw_deflate(data: bytes) -> bytes:
@@ -49,8 +49,7 @@ ENCODINGS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
 
 def metered(case: Case, pieces: Sequence[bytes], encoding: str = "") -> Usage:
     meter = Meter(case.path, case.status, case.content_type, encoding)
-    for piece in pieces:
-        meter.feed(piece)
+    give(meter, pieces)
     return meter.finish()
 
 
