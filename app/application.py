@@ -40,6 +40,7 @@ from app.endpoints import (
     logs,
     metrics as figures,
     models,
+    performance as hourly,
     profiles,
     queue,
     upstream,
@@ -70,11 +71,14 @@ from app.telemetry.activity import ActivityLog
 from app.telemetry.bus import Bus
 from app.telemetry.inflight import InFlight
 from app.telemetry.logs import LogBook
+from app.telemetry.performance import Performance
 from app.telemetry.prometheus import RequestMetrics, Standing
 from app.telemetry.settings import captures_of, store_settings
 from app.telemetry.store import load_history
+from monitors import SOURCES, STANDS_IN_FOR
 from monitors.inventory import Machine, describe
 from monitors.inventory_programs import Programs
+from monitors.sampler import Sampler
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -151,6 +155,11 @@ def create_app(
     peers = Peers(catalog)
     profile = ActiveProfile()
     routing = Routing(config.current, profile, Reservations(supervisor.view))
+    performance = Performance(
+        catalog.monitoring,
+        lambda every_s: Sampler(SOURCES, stands_in_for=STANDS_IN_FOR, roots=launcher.roots, every_s=every_s),
+        bus,
+    )
     services = Services(
         config,
         book,
@@ -163,6 +172,7 @@ def create_app(
         captures,
         peers,
         profile,
+        performance,
         on_fatal,
         wait_bound,
         watch_config,
@@ -224,6 +234,7 @@ def create_app(
         *figures.routes(registry, settle, supervisor),
         *machine.routes(),
         *logs.routes(config.current, book),
+        *hourly.routes(performance),
         *events.routes(events.EventStream(bus, book, told)),
         *version.routes(),
         *index.routes(config.current),

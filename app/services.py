@@ -27,6 +27,7 @@ from app.telemetry.bus import Bus
 from app.telemetry.captures import Captures
 from app.telemetry.inflight import InFlight
 from app.telemetry.logs import LogBook
+from app.telemetry.performance import Performance
 from app.telemetry.pulse import Pulse
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Services:
     captures: Captures
     peers: Peers
     profile: ActiveProfile
+    performance: Performance
     on_fatal: Callable[[], None]
     """Called when Hostler cannot go on; ends the program."""
     wait_bound: Callable[[], Awaitable[None]]
@@ -82,6 +84,7 @@ class Services:
                 group.start_soon(self.preload.run, name="preload")
                 group.start_soon(self.reloads.run, name="reload")
                 group.start_soon(self.pulse.run, name="pulse")
+                group.start_soon(self.performance.run, name="performance")
                 if self.watch_config:
                     group.start_soon(self._watch_config, name="config watcher")
                 try:
@@ -115,6 +118,7 @@ class Services:
         self.profile.current = None
         self.logs.reconfigure(catalog.logs)
         self.captures.reconfigure(catalog.records.capture_bytes, catalog.records.capture_folder_bytes)
+        self.performance.reconfigure(catalog.monitoring)
         self.supervisor.reconfigure(catalog)
         await self.peers.reconfigure(catalog)
         self.preload.want()

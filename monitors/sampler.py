@@ -378,15 +378,14 @@ class Supervised(Generic[T]):
         if before.state is state:
             return
         match state:
-            case State.OK:
-                told = "is back" if before.state is State.STALE else "has figures"
-                logger.info("hardware source %s %s", self.name, told)
+            case State.OK if before.state in {State.STALE, State.ABSENT}:
+                logger.info("hardware source %s has figures again", self.name)
             case State.STALE:
                 logger.warning("hardware source %s has no figures: %s; it is tried again", self.name, detail)
             case State.ABSENT if before.state in {State.OK, State.STALE}:
                 logger.warning("hardware source %s is gone: %s", self.name, detail)
             case _:
-                logger.debug("hardware source %s is %s: %s", self.name, state.value, detail)
+                logger.debug("hardware source %s is %s%s", self.name, state.value, detail and f": {detail}")
 
 
 def without_processes(sample: Sample) -> Sample:

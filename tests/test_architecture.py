@@ -61,6 +61,7 @@ MAY_IMPORT = {
         "app.scheduler.history",
         "app.scheduler.instances",
         "planners.protocol",
+        "monitors",
     },
     "app.routing": {"app.config.catalog", "app.scheduler.instances", "planners.protocol"},
     "app.metering": set(),

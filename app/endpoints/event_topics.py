@@ -66,6 +66,7 @@ def topics(
         Topic("queue", lambda: queue(QUEUED)),
         Topic("activity", told=lambda number: {"id": number}),
         Topic("reload", told=lambda outcome: outcome),
+        Topic("performance", told=lambda document: document),
     )
 
 

@@ -85,6 +85,11 @@ class LocalUpstream:
         """Process id of the main process, which is also its group's and its session's."""
         return self._child.pid
 
+    @property
+    def model(self) -> str:
+        """The model it serves."""
+        return self._spec.model
+
     async def wait(self) -> ExitStatus:
         """Returns when the main process has ended."""
         await self._child.exited.wait()
@@ -271,6 +276,10 @@ class LocalLauncher:
             if not self._running and self._tidying is not None:
                 self._tidying.cancel()
                 self._tidying = None
+
+    def roots(self) -> dict[str, int]:
+        """Returns the main process of each model that runs here; for any thread."""
+        return {upstream.model: pid for pid, upstream in tuple(self._running.items())}
 
     def kill_all(self) -> None:
         """Kills everything this launcher has running, at once, synchronously. Safe to call twice, and from a signal handler."""

@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from app.config.catalog import Capabilities, Catalog, Filters, LogSettings, Model, Peer, Profile, Records, Timeouts
+from app.config.catalog import (
+    Capabilities,
+    Catalog,
+    Filters,
+    LogSettings,
+    Model,
+    Monitoring,
+    Peer,
+    Profile,
+    Records,
+    Timeouts,
+)
 from app.config.loader import load_text
 from app.config.plan import ModelChange, ReloadPlan, plan
 from planners.groups import Group, GroupPlanner

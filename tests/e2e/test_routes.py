@@ -144,6 +144,14 @@ OWN = (
     Row("GET", "/metrics", 200, "text/plain; version=0.0.4; charset=utf-8", "# HELP hostler_requests_total"),
     Row("GET", "/metrics/upstream", 200, "text/plain; version=0.0.4; charset=utf-8", "# HELP hostler_upstream"),
     Row("GET", "/api/hardware", 200, "application/json", '{"schema_version":1,"captured_at":"'),
+    Row("GET", "/api/performance", 200, "application/json", '{"enabled":true,"gpu_stats":'),
+    Row(
+        "GET",
+        "/api/performance?after=now",
+        400,
+        "application/json",
+        '{"src":"llama-swap","error":{"message":"invalid \'after\' timestamp, use RFC3339 format"',
+    ),
     Row("GET", "/api/version", 200, "application/json", '{"build_date":"'),
     Row("GET", "/", 200, "text/html; charset=utf-8", "<!doctype html>"),
     Row("GET", "/comfyui?q=1", 301, "text/html; charset=utf-8", "/comfyui/?q=1"),
@@ -183,8 +191,6 @@ NOT_YET = (
     # With the page.
     ("GET", "/ui/"),
     ("GET", "/favicon.ico"),
-    # With the monitor.
-    ("GET", "/api/performance"),
 )
 """Rows that are not built: whoever builds one moves it into a table above."""
 
