@@ -160,7 +160,7 @@ class Stream:
     every_s: how often it was told to print. It counts as hung after three times that without a line.
     """
 
-    def __init__(self, every_s: float, first_within_s: float = 10.0) -> None:
+    def __init__(self, every_s: float, first_within_s: float = 8.0) -> None:
         self._patience_s = 3 * every_s + 1
         self._first_within_s = first_within_s
         self._child: Child | None = None

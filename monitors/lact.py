@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -105,8 +106,6 @@ class Lact:
 
     def open(self) -> None:
         """Looks for the daemon and at what it knows. Raises Unavailable if there is neither."""
-        if not hasattr(socket, "AF_UNIX"):
-            raise Unavailable("LACT is for Linux only")
         if not self.sample().gpus:
             raise Unavailable("LACT knows no device with memory of its own")
 
@@ -134,6 +133,8 @@ class Lact:
         return Reading(gpus=tuple(found))
 
     def _connected(self) -> socket.socket:
+        if sys.platform == "win32":  # pragma: win32
+            raise Unavailable("LACT is for Linux")
         reasons: list[str] = []
         for path in self._paths or socket_paths():
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
