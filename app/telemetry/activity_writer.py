@@ -77,7 +77,8 @@ class Writer:
     ) -> None:
         """on_batch: shown all records but those lost in the queue, in batches, in the thread. They have no id yet."""
         # the same for its whole life
-        self._turn = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._turn = threading.Condition(self._lock)
         self._bound = queue
         self._on_batch = on_batch
 
@@ -104,7 +105,8 @@ class Writer:
 
     def add(self, record: ActivityRecord) -> int:
         """Takes *record* in and returns its number. Never blocks."""
-        with self._turn:
+        # The condition's own lock: by way of the condition it takes twice as long.
+        with self._lock:
             number = self._next
             self._next = number + 1
             self._queue.append((number, record))
