@@ -15,11 +15,9 @@ from __future__ import annotations
 
 import unittest.mock
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Self
-
-from msgspec import Struct
 
 from app.scheduler import commands, events
 from app.scheduler.core import Scheduler
@@ -207,12 +205,7 @@ def _terms(models: Iterable[str] | Mapping[str, Terms]) -> dict[ModelId, Terms]:
 
 def _spoken(said: Event | Command) -> str:
     """Returns an event or a command as it is written in a playbook, without the fields that say nothing of note."""
-    if isinstance(said, Struct):
-        required = len(said.__struct_fields__) - len(said.__struct_defaults__)
-        defaults = dict(zip(said.__struct_fields__[required:], said.__struct_defaults__, strict=True))
-        spoken = [(getattr(said, name), defaults.get(name, MISSING)) for name in said.__struct_fields__]
-    else:
-        spoken = [(getattr(said, each.name), each.default) for each in fields(said)]
+    spoken = [(getattr(said, each.name), each.default) for each in fields(said)]
     values: Sequence[object] = [value for value, default in spoken if value is not ANY and value != default]
     shown = [value.name if isinstance(value, Enum) else repr(value) for value in values]
     return f"{type(said).__name__}({', '.join(shown)})"

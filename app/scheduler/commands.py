@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 if TYPE_CHECKING:
     from app.scheduler.events import Ticket
     from app.scheduler.instances import Phase
@@ -39,8 +37,9 @@ class StopCause(Enum):
     SHUTDOWN = "shutdown"
 
 
-class Grant(Struct, frozen=True):
-    """Let the request go on to this instance. It holds a lease until `Left`. A Struct, since every request has one."""
+@dataclass(slots=True)
+class Grant:
+    """Let the request go on to this instance. It holds a lease until `Left`. Not frozen, since every request has one."""
 
     ticket: Ticket
     model: ModelId
