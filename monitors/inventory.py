@@ -65,6 +65,8 @@ def take(machine: Machine, programs: Programs, limit_s: float = LIMIT_S) -> Inve
     programs: by which tools are asked; closing them ends the wait.
     """
     probes = Probes(limit_s)
+    nothing: tuple[Cpu, int | None] = (Cpu(), None)
+    library = probes.start("the process library", _library, nothing)
     if machine.system == "linux":
         found = _linux(machine, programs, probes)
     elif machine.system == "darwin":
@@ -73,13 +75,12 @@ def take(machine: Machine, programs: Programs, limit_s: float = LIMIT_S) -> Inve
         found = _windows(machine, programs, probes)
     else:
         found = Inventory(system=_other(machine))
-    nothing: tuple[Cpu, int | None] = (Cpu(), None)
-    told = probes.start("the process library", _library, nothing)()
+    cpu, memory_bytes = library()
     return replace(
         found,
         machine=known(machine.machine),
-        cpu=_filled(found.cpu, told[0]),
-        memory_bytes=found.memory_bytes or told[1],
+        cpu=_filled(found.cpu, cpu),
+        memory_bytes=found.memory_bytes or memory_bytes,
         problems=tuple(probes.problems),
     )
 

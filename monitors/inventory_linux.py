@@ -41,8 +41,11 @@ def operating_system(root: Path, release: str) -> OperatingSystem:
 
 def parse_release(text: str) -> dict[str, str]:
     """Returns the assignments of an `os-release`, without their quotes."""
-    pairs = re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE)
-    return {name: re.sub(r"\\(.)", r"\1", value.strip().strip("\"'")) for name, value in pairs}
+    found = {}
+    for name, value in re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE):
+        quoted = re.fullmatch(r"""(["'])(.*)\1""", value.strip())
+        found[name] = re.sub(r"\\(.)", r"\1", quoted[2] if quoted else value.strip())
+    return found
 
 
 def environment(root: Path, programs: Programs, release: str) -> Environment:

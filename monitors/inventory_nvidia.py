@@ -65,7 +65,7 @@ def parse(text: str, architectures: Mapping[str, str] | None = None) -> list[Acc
         if len(row) < 7 or not row[0].isdecimal():
             continue
         # Names are not quoted, and may hold commas; the other columns cannot.
-        name = known(",".join(row[1:-5]))
+        name = known(", ".join(row[1:-5]))
         _uuid, bus, memory, driver, power = row[-5:]
         size = whole(memory, 1 << 20)
         is_integrated = name is not None and _INTEGRATED.search(name) is not None
