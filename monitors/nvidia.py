@@ -6,7 +6,8 @@ kind, its driver and our rights; the answers are plain values, and `reading` mak
 Three kinds of chip need a word:
 
 - A card cut up by MIG is read as itself, with its temperature and power but no memory, and as each of its slices, with memory
-  and processes: so nothing counts twice. Slices carry no PCI address, because they would be taken for the whole card.
+  and processes: so nothing counts twice. All have the card's PCI address, by which what another source says of the whole is
+  left out.
 - A chip that shares the host's memory (GB10, Thor, Orin) says N/A of its memory. What its processes use is added up instead,
   and the total is that of the host.
 - A card that is lost or must be reset raises, so that the sampler opens the library anew.
@@ -49,7 +50,7 @@ def reading(answers: Answers, host_memory_bytes: int | None = None) -> GpuReadin
     host_memory_bytes: the total of a chip that shares it, as `memory: "shared"` says.
     """
     index = figures.whole(answers.get("index")) or 0
-    pci = "" if answers.get("is_slice") else figures.pci_address(str(answers.get("pci", "")))
+    pci = figures.pci_address(str(answers.get("pci", "")))
     processes = tuple(_processes(answers))
     memory = answers.get("memory")
     is_unified = memory == "shared"
@@ -230,7 +231,7 @@ class Nvml:
         nvml, handle = self._nvml, part.handle
         return {
             "index": part.index,
-            "is_slice": True,
+            "pci": card["pci"],
             "uuid": self._ask(nvml.nvmlDeviceGetUUID, handle),
             "name": self._ask(nvml.nvmlDeviceGetName, handle),
             # One chip, one temperature.

@@ -36,7 +36,6 @@ _AMD = (
     "mem_info_gtt_used",
     "pp_dpm_sclk",
     "pp_dpm_mclk",
-    "unique_id",
     "product_name",
 )
 _INTEL = (
@@ -65,6 +64,11 @@ class Card:
     pci: str
     name: str
     is_unified: bool = False
+
+    @property
+    def uuid(self) -> str:
+        """Its address: amdgpu's own unique id is not there for each card, and not while it sleeps."""
+        return self.pci or f"{self.vendor}-{self.index}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ def amd(card: Card, files: Files) -> GpuReading:
     memory_clock = figures.megahertz(files.get(f"hwmon/freq{sensor(files, 'freq', 'mclk') or 2}_input"), 1e-6)
     power = figures.watts(files.get("hwmon/power1_average"), 1e-6)
     return GpuReading(
-        uuid=figures.words(files.get("unique_id", "")) or card.pci or f"amd-{card.index}",
+        uuid=card.uuid,
         name=figures.words(files.get("product_name", "")) or card.name,
         index=card.index,
         vendor="amd",
@@ -181,7 +185,7 @@ def intel(card: Card, files: Files, before: Counted | None, now: Counted) -> Gpu
         None,
     )
     return GpuReading(
-        uuid=card.pci or f"intel-{card.index}",
+        uuid=card.uuid,
         name=card.name,
         index=card.index,
         vendor="intel",
@@ -282,7 +286,7 @@ class Sysfs:
             if _text(path / "device/power/runtime_status") == "suspended":
                 gpus.append(
                     GpuReading(
-                        uuid=card.pci or f"{card.vendor}-{card.index}",
+                        uuid=card.uuid,
                         name=card.name,
                         index=card.index,
                         vendor=card.vendor,
