@@ -69,6 +69,7 @@ from app.services import Services
 from app.supervisor.supervisor import Supervisor
 from app.telemetry.activity import ActivityLog
 from app.telemetry.bus import Bus
+from app.telemetry.hardware_metrics import HardwareMetrics
 from app.telemetry.inflight import InFlight
 from app.telemetry.logs import LogBook
 from app.telemetry.performance import Performance
@@ -160,6 +161,7 @@ def create_app(
         lambda every_s: Sampler(SOURCES, stands_in_for=STANDS_IN_FOR, roots=launcher.roots, every_s=every_s),
         bus,
     )
+    HardwareMetrics(registry, lambda: performance.latest)
     services = Services(
         config,
         book,
