@@ -35,6 +35,9 @@ FIELDS = (
 SETTLE_S = 0.25
 """A tick prints its lines at once, so that a pause this long ends it."""
 
+_ALIASES = {"clocks.current.graphics": "clocks.gr", "clocks.current.memory": "clocks.mem"}
+"""What headers call the columns that have been asked for by a shorter name."""
+
 _UNKNOWN_FIELD = re.compile(r'Field "([\w.]+)" is not a valid field')
 _UNIT = re.compile(r"\s*\[[^]]*\]\s*$")
 
@@ -42,6 +45,7 @@ _UNIT = re.compile(r"\s*\[[^]]*\]\s*$")
 def header(line: str) -> tuple[str, ...] | None:
     """Returns the columns that *line* names, `memory.used [MiB]` as `memory.used`; None if it is no header."""
     columns = tuple(_UNIT.sub("", part).strip().lower() for part in line.split(","))
+    columns = tuple(_ALIASES.get(column, column) for column in columns)
     return columns if columns[0] == "index" and "name" in columns else None
 
 
@@ -55,19 +59,19 @@ def reading(line: str, fields: Sequence[str] = FIELDS) -> GpuReading | None:
         return None
     after = len(fields) - 1 - fields.index("name")
     before = fields.index("name")
-    name = ", ".join(parts[before : len(parts) - after])
+    name = _known(", ".join(parts[before : len(parts) - after]))
     values = dict(zip(fields[:before], parts[:before], strict=True)) | dict(
         zip(fields[before + 1 :], parts[len(parts) - after :], strict=True)
     )
     index = figures.whole(values.get("index")) if re.fullmatch(r"\d{1,4}", values.get("index", "")) else None
-    if index is None or not figures.words(name):
+    if index is None or not name:
         return None
     pci = figures.pci_address(values.get("pci.bus_id", ""))
     used = figures.byte_count(values.get("memory.used"), figures.MEBIBYTE)
     total = figures.byte_count(values.get("memory.total"), figures.MEBIBYTE)
     return GpuReading(
-        uuid=figures.words(values.get("uuid")) or pci or f"nvidia-{index}",
-        name=figures.words(name),
+        uuid=_known(values.get("uuid", "")) or pci or f"nvidia-{index}",
+        name=name,
         index=index,
         vendor="nvidia",
         utilization_percent=figures.percent(values.get("utilization.gpu")),
@@ -82,6 +86,11 @@ def reading(line: str, fields: Sequence[str] = FIELDS) -> GpuReading | None:
         memory_clock_mhz=figures.megahertz(values.get("clocks.mem")),
         pci=pci,
     )
+
+
+def _known(text: str) -> str:
+    """Returns *text*, or nothing if it is an excuse: `[GPU is lost]`, `[Insufficient Permissions]`."""
+    return "" if text.startswith("[") and text.endswith("]") else figures.words(text)
 
 
 class Ticks:
