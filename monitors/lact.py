@@ -125,6 +125,8 @@ class Lact:
                 card = reading(index, key, name, stats)
                 if card is not None:
                     found.append(card)
+        except TimeoutError as error:
+            raise Broken("lact: no answer in time") from error
         except OSError as error:
             raise Broken(f"lact: {error.strerror or type(error).__name__}") from error
         finally:
