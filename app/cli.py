@@ -5,6 +5,7 @@
     hostler check --config FILE [--config-dir FOLDER] [--strict]
     hostler simulate TRACE --config FILE [--against FILE] [--patience SECONDS …] [--load [MODEL=]SECONDS …]
                   [--stop [MODEL=]SECONDS …]
+    hostler monitor [--every SECONDS] [--once] [--json]
     hostler demo [--listen HOST:PORT] [--write-config FILE]
     hostler engine --model FILE --port N …
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import logging
+import math
 import os
 import socket
 import ssl
@@ -65,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "serve": _serve,
         "check": _check,
         "simulate": _simulate,
+        "monitor": _monitor,
         "demo": _demo,
     }
     try:
@@ -120,6 +123,11 @@ def _parser() -> argparse.ArgumentParser:
     for what, default in (("load", "10"), ("stop", "1")):
         seconds = f"how long a {what} takes, of all models or of one; may be repeated ({default})"
         _add(simulate, what, metavar="[MODEL=]SECONDS", action="append", default=[], help=seconds)
+
+    monitor = commands.add_parser("monitor", help="show what can be seen of this machine", allow_abbrev=False)
+    _add(monitor, "every", metavar="SECONDS", type=float, default=2.0, help="time between two looks (2)")
+    _add(monitor, "once", action="store_true", help="look once and end")
+    _add(monitor, "json", action="store_true", help="one JSON object for each look")
 
     demo = commands.add_parser("demo", help="serve two small models, nothing to prepare", allow_abbrev=False)
     _add_listen(demo)
@@ -186,6 +194,14 @@ def _simulate(options: argparse.Namespace) -> int:
     )
     print(text)
     return 0
+
+
+def _monitor(options: argparse.Namespace) -> int:
+    from app import monitor_cli
+
+    if not options.every >= monitor_cli.SHORTEST_S or math.isinf(options.every):
+        raise UsageError(f"--every {options.every:g}: expected {monitor_cli.SHORTEST_S:g} seconds or more")
+    return monitor_cli.watch(every_s=options.every, once=options.once, as_json=options.json)
 
 
 def _demo(options: argparse.Namespace) -> int:

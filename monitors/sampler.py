@@ -84,6 +84,11 @@ class SourceStatus:
     detail: str = ""
     """Why it has no figures; empty if it has."""
 
+    def document(self) -> dict[str, str]:
+        """Returns it as JSON tells it."""
+        told = {"name": self.name, "state": self.state.value}
+        return {**told, "detail": self.detail} if self.detail else told
+
 
 @dataclass(frozen=True, slots=True)
 class TreeMemory:

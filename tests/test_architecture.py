@@ -31,7 +31,9 @@ SERVICES = {
 
 MAY_IMPORT = {
     # the ways in
-    "app.cli": {"app.server", "app.application", "app.config", "app.demo", "app.engine", "app.simulate"},
+    "app.cli": {"app.server", "app.application", "app.config", "app.demo", "app.engine", "app.simulate"}
+    | {"app.monitor_cli"},
+    "app.monitor_cli": {"app.telemetry.performance", "monitors"},
     "app.simulate": {"app.config.catalog", "app.scheduler", "planners.protocol"},
     "app.main": {"app.application", "app.config"},
     "app.server": {"app.application", "app.services", "app.http_limits", "app.http_protocol"},
@@ -90,9 +92,11 @@ THIRD_PARTY = {
 }
 """All that these import from other projects."""
 
-ONLY_IN = {"httpx": "app.proxy", "xllamacpp": "app.engine", "pynvml": "monitors.nvidia"} | {
-    "opentelemetry": "app.telemetry.tracing"
-}
+ONLY_IN = (
+    {"httpx": "app.proxy", "xllamacpp": "app.engine", "pynvml": "monitors.nvidia"}
+    | {"rich": "app.monitor_cli"}
+    | {"opentelemetry": "app.telemetry.tracing"}
+)
 """What one place hides from all others."""
 
 

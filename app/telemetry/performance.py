@@ -103,16 +103,9 @@ class Performance:
             b"[%s]" % gpus if had_gpus else b"null",
             b"[%s]" % sys if had_sys else b"null",
             models,
-            _json(self._sources()),
+            _json([] if self._sampler is None else [each.document() for each in self._sampler.status]),
             _json(self._settings.every_s),
         )
-
-    def _sources(self) -> list[dict[str, str]]:
-        status = () if self._sampler is None else self._sampler.status
-        return [
-            {"name": each.name, "state": each.state.value, **({"detail": each.detail} if each.detail else {})}
-            for each in status
-        ]
 
     async def _sample(self) -> None:
         while True:
@@ -141,12 +134,17 @@ class Performance:
 
 def frames_of(sample: Sample) -> Frames:
     """Returns *sample* as it is told. Fields and their order: compatibility specification 7.3; ours come after them."""
-    at = sample.at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    at = told_at(sample)
     return Frames(
         b"" if sample.host is None else _json(host_stats(at, sample.host)),
         b",".join(_json(gpu_stats(at, number, gpu)) for number, gpu in enumerate(sample.gpus)),
         b",".join(_json(model_stats(at, tree)) for tree in sample.trees),
     )
+
+
+def told_at(sample: Sample) -> str:
+    """Returns the moment of *sample* as it is told."""
+    return sample.at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def host_stats(at: str, host: HostReading) -> dict[str, object]:
