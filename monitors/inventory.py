@@ -113,7 +113,7 @@ def _linux(machine: Machine, programs: Programs, probes: Probes) -> Inventory:
         environment=environment(),
         cpu=cpu(),
         memory_bytes=memory(),
-        accelerators=merged(record for answer in records for record in answer()),
+        accelerators=merged(*(answer() for answer in records)),
     )
 
 
@@ -142,7 +142,7 @@ def _windows(machine: Machine, programs: Programs, probes: Probes) -> Inventory:
         environment=answer.environment,
         cpu=answer.cpu,
         memory_bytes=answer.memory_bytes,
-        accelerators=merged([*listed, *others]),
+        accelerators=merged(listed, others),
     )
 
 

@@ -34,9 +34,7 @@ def operating_system(root: Path, release: str) -> OperatingSystem:
     """Returns the distribution and *release*, the kernel's."""
     text = read(root / "etc/os-release") or read(root / "usr/lib/os-release")
     told = parse_release(text)
-    return OperatingSystem(
-        "linux", known(told.get("NAME")) or "Linux", known(told.get("VERSION_ID")), known(release) or None
-    )
+    return OperatingSystem("linux", known(told.get("NAME")) or "Linux", known(told.get("VERSION_ID")), known(release))
 
 
 def parse_release(text: str) -> dict[str, str]:

@@ -50,8 +50,8 @@ class Programs:
     def run(self, name: str, *arguments: str) -> str:
         """Returns what a program prints.
 
-        Raises Absent where there is none, and Failed if it cannot be started, is not done in time, prints too much or exits with
-        another status than 0. Whatever it has started in its group is gone then.
+        Raises Absent where there is none, or when closed meanwhile, and Failed if it cannot be started, is not done in time, prints
+        too much or exits with another status than 0. Whatever it has started in its group is gone then.
         """
         child = self._start([self._names.get(name, name), *arguments])
         late = threading.Event()
@@ -77,7 +77,10 @@ class Programs:
             with self._lock:
                 self._running.discard(child)
                 _kill(child)
+                is_closed = self._is_closed
             code = child.wait()
+        if is_closed:
+            raise Absent  # ended by us: nothing to tell the operator of
         text = output.decode("utf-8", "replace")
         if late.is_set():
             raise Failed(f"was not done within {self._limit_s:g} s", text)

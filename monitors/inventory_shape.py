@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from typing import Literal
 
 Family = Literal["linux", "macos", "windows", "freebsd", "other"]
@@ -142,19 +143,29 @@ def pci_address(text: object) -> str | None:
     return f"{domain:04x}:{bus:02x}:{device:02x}.{function}" if device < 32 else None
 
 
-def merged(records: Iterable[Accelerator]) -> tuple[Accelerator, ...]:
-    """Returns one record for each device, by address; those without one come last and are each a device.
+def merged(*listings: Sequence[Accelerator]) -> tuple[Accelerator, ...]:
+    """Returns one record for each device of all *listings*, each of which is one probe's: by address, those without one last.
 
-    Of two records that know something, the first one's word counts.
+    Of two records that know something, the first one's word counts. A record without an address is taken for a device of its vendor
+    that other probes have and its own has not, if there is one, or the device would be told twice.
     """
-    by_address: dict[str, Accelerator] = {}
+    devices: dict[str, Accelerator] = {}
+    for record in chain(*listings):
+        if record.pci is not None:
+            devices[record.pci] = _both(devices.get(record.pci, record), record)
     others: list[Accelerator] = []
-    for record in records:
-        if record.pci is None:
-            others.append(record)
-        else:
-            by_address[record.pci] = _both(by_address.get(record.pci, record), record)
-    return (*sorted(by_address.values(), key=_place), *others)
+    for listing in listings:
+        lacking = devices.keys() - {record.pci for record in listing}
+        for record in listing:
+            if record.pci is None:
+                same = sorted(address for address in lacking if devices[address].vendor == record.vendor)
+                if len(same) == 1:
+                    devices[same[0]] = _both(replace(record, pci=same[0]), devices[same[0]])
+                if same:
+                    lacking.discard(same[0])
+                else:
+                    others.append(record)
+    return (*sorted(devices.values(), key=_place), *others)
 
 
 def _both(first: Accelerator, second: Accelerator) -> Accelerator:

@@ -66,8 +66,10 @@ def test_first_record_that_knows_something_counts() -> None:
     told = merged(
         [
             Accelerator(pci="0000:01:00.0", model="from the tool", memory_bytes=5),
+        ],
+        [
             Accelerator(pci="0000:01:00.0", model="from the kernel", architecture="gfx1100", memory_bytes=6),
-        ]
+        ],
     )
 
     assert told == (Accelerator(pci="0000:01:00.0", model="from the tool", architecture="gfx1100", memory_bytes=5),)
@@ -77,8 +79,10 @@ def test_version_of_another_driver_is_not_put_beside_the_name_of_the_first() -> 
     told = merged(
         [
             Accelerator(pci="0000:01:00.0", driver="amdgpu"),
+        ],
+        [
             Accelerator(pci="0000:01:00.0", driver="vfio", driver_version="9"),
-        ]
+        ],
     )
 
     assert [(each.driver, each.driver_version) for each in told] == [("amdgpu", None)]
@@ -86,8 +90,10 @@ def test_version_of_another_driver_is_not_put_beside_the_name_of_the_first() -> 
 
 def test_devices_are_in_the_order_of_their_addresses_and_those_without_come_last() -> None:
     told = merged(
-        Accelerator(pci=pci, model=model)
-        for pci, model in ((None, "e"), ("10000:01:00.0", "d"), ("0000:c1:00.0", "b"), ("0001:01:00.0", "c"))
+        [
+            Accelerator(pci=pci, model=model)
+            for pci, model in ((None, "e"), ("10000:01:00.0", "d"), ("0000:c1:00.0", "b"), ("0001:01:00.0", "c"))
+        ]
     )
 
     assert [each.model for each in told] == ["b", "c", "d", "e"]
@@ -95,6 +101,32 @@ def test_devices_are_in_the_order_of_their_addresses_and_those_without_come_last
 
 @given(st.lists(st.sampled_from(["0000:01:00.0", "0000:02:00.0", None])))
 def test_there_is_one_record_for_each_address_and_all_without(addresses: list[str | None]) -> None:
-    told = merged(Accelerator(pci=address) for address in addresses)
+    told = merged([Accelerator(pci=address) for address in addresses])
 
     assert len(told) == len({address for address in addresses if address}) + addresses.count(None)
+
+
+def test_record_without_an_address_is_of_the_one_device_that_its_probe_lacks() -> None:
+    told = merged(
+        [Accelerator(vendor="AMD", model="MI100")],
+        [Accelerator(pci="0000:01:00.0", vendor="AMD", architecture="gfx908"), Accelerator("0000:02:00.0", "NVIDIA")],
+    )
+
+    assert told == (
+        Accelerator("0000:01:00.0", "AMD", "MI100", "gfx908"),
+        Accelerator("0000:02:00.0", "NVIDIA"),
+    )
+
+
+def test_record_without_an_address_may_be_of_any_device_that_its_probe_lacks() -> None:
+    kernel = [Accelerator(f"0000:0{number}:00.0", "NVIDIA") for number in (1, 2, 3)]
+
+    told = merged([Accelerator("0000:01:00.0", "NVIDIA", "A"), Accelerator(None, "NVIDIA", "lost")], kernel)
+
+    assert told == (Accelerator("0000:01:00.0", "NVIDIA", "A"), *kernel[1:])
+
+
+def test_record_without_an_address_is_a_device_where_nobody_else_has_one() -> None:
+    told = merged([Accelerator("0000:01:00.0", "AMD"), Accelerator(None, "AMD")], [Accelerator("0000:01:00.0", "AMD")])
+
+    assert told == (Accelerator("0000:01:00.0", "AMD"), Accelerator(None, "AMD"))
