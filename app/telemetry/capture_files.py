@@ -29,6 +29,11 @@ class CaptureFiles:
         self._directory = directory
         self._may_write = True
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether writing has not failed so far."""
+        return self._may_write
+
     def open(self) -> list[tuple[int, int]]:
         """Returns id and size of what is there, by id; makes the directory, and removes what was never finished."""
         found = []

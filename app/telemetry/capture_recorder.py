@@ -13,20 +13,15 @@ The reference implementation keeps nothing of a failed answer's body. We keep it
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from app.telemetry.capture_record import Capture, kept
-from app.telemetry.redact import redacted_headers, redacted_target
 
 if TYPE_CHECKING:
     from app.asgi import Body
-    from app.telemetry.capture_record import Packer
-
-logger = logging.getLogger(__name__)
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -69,9 +64,9 @@ class CaptureRecorder:
     """Records one exchange. Given to `Captures.add` at its end, or closed."""
 
     __slots__ = (
-        "_allowance", "_began", "_body", "_ended", "_error", "_headed", "_keeps_request", "_keeps_response", "_limit",
-        "_method", "_path", "_request", "_request_headers", "_request_size", "_response_headers", "_response_size",
-        "_room", "_status", "_taken", "_target", "_time",
+        "_allowance", "_began", "_body", "_ended", "_error", "_headed", "_limit", "_method", "_path", "_request",
+        "_request_headers", "_request_size", "_response_headers", "_response_size", "_room", "_status", "_taken", "_target",
+        "number", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -91,17 +86,14 @@ class CaptureRecorder:
         self._request_headers = headers
         self._request = body.data
         self._request_size = body.size
-        parts = kept(path)
-        self._keeps_request = parts.request_body
-        self._keeps_response = parts.response_body
-        self._time = datetime.now(UTC)
         self._began = monotonic()
 
         # as the answer comes
         self._status = 0
         self._response_headers: RawHeaders | None = None
         self._response_size = 0
-        self._body = bytearray()
+        self._body: bytes | bytearray = b""
+        """The first piece as it came, which most often is all; a copy of all pieces from the second on."""
         self._limit = 0
         self._room = 0
         """Bytes that may still be kept without asking."""
@@ -111,6 +103,12 @@ class CaptureRecorder:
         self._ended = 0.0
         self._error = ""
 
+        # of who keeps it until it is packed
+        self.number = 0
+        """Its id."""
+        self.weight = 0
+        """What it counts for in the budget."""
+
     def head(self, status: int, headers: RawHeaders) -> None:
         """Notes the head of the answer. headers: as they go to the client; not changed from now on."""
         self._status = status
@@ -118,7 +116,7 @@ class CaptureRecorder:
         self._headed = monotonic()
         if status >= 400:
             self._limit = ERROR_LIMIT
-        elif self._keeps_response:
+        elif kept(self._path).response_body:
             self._limit = RESPONSE_LIMIT
         self._room = min(FREE, self._limit)
 
@@ -128,7 +126,13 @@ class CaptureRecorder:
         self._response_size += size
         if size <= self._room:
             self._room -= size
-            self._body += data
+            body = self._body
+            if not body:
+                self._body = data
+                return
+            if body.__class__ is bytes:
+                body = self._body = bytearray(body)
+            body += data
         elif self._room >= 0:
             self._grow(data)
 
@@ -138,6 +142,8 @@ class CaptureRecorder:
         if wanted > 0 and self._allowance.take(wanted):
             self._taken += wanted
             self._room += wanted
+        # One copy, and no room to spare.
+        self._body = bytearray(self._body) if self._body.__class__ is bytes else self._body
         self._body += data[: self._room]
         self._room -= len(data)  # below 0 from the first byte on that is left out: what comes after a hole is not kept
 
@@ -153,13 +159,14 @@ class CaptureRecorder:
 
     def close(self) -> None:
         """Gives back what it has taken. Idempotent; for who does not add it to the captures."""
-        self._allowance.left += self._taken
-        self._taken = 0
+        if self._taken:
+            self._allowance.left += self._taken
+            self._taken = 0
 
     @property
     def held_bytes(self) -> int:
-        """How much is to be looked through and packed."""
-        return len(self._body) + (min(len(self._request), REQUEST_LIMIT) if self._keeps_request else 0)
+        """Bytes of the bodies it holds, which are the most that is to be packed if there is nothing to decode."""
+        return len(self._body) + len(self._request)
 
     @property
     def encoding(self) -> str:
@@ -172,11 +179,12 @@ class CaptureRecorder:
         return ""
 
     def capture(self, decode: Decode) -> Capture:
-        """Returns what was recorded, decoded; with the secrets that are in its bodies. After the end; in any thread."""
-        request = self._request[:REQUEST_LIMIT] if self._keeps_request else b""
+        """Returns what was recorded, decoded; with its secrets. After the end; in any thread."""
+        keeps_request = kept(self._path).request_body
+        request = self._request[:REQUEST_LIMIT] if keeps_request else b""
         response: bytes = bytes(self._body)
         is_cut = self._limit > 0 and len(response) < self._response_size
-        headers = None if self._response_headers is None else redacted_headers(self._response_headers)
+        headers = None if self._response_headers is None else list(self._response_headers)
         encoding = self.encoding
         if encoding and headers is not None:
             try:
@@ -190,8 +198,8 @@ class CaptureRecorder:
         return Capture(
             method=self._method,
             path=self._path,
-            target=redacted_target(self._target),
-            req_headers=redacted_headers(self._request_headers),
+            target=self._target,
+            req_headers=list(self._request_headers),
             req_body=request or None,
             req_size=self._request_size,
             status=self._status,
@@ -199,8 +207,8 @@ class CaptureRecorder:
             resp_body=response or None,
             resp_size=self._response_size,
             resp_truncated=is_cut,
-            req_truncated=self._keeps_request and len(request) < self._request_size,
-            time=self._time.timestamp(),
+            req_truncated=keeps_request and len(request) < self._request_size,
+            time=_now() - (monotonic() - self._began),
             wait_ms=(headed - self._began) * 1000,
             receive_ms=(self._ended - headed) * 1000,
             error=self._error,
@@ -208,17 +216,8 @@ class CaptureRecorder:
         )
 
 
-def packed_of(
-    packer: Packer, recorder: CaptureRecorder, decode: Decode, *, without_secrets: bool = False
-) -> bytes | None:
-    """Returns what was recorded as it is kept; None, and an error in the log, if that cannot be made."""
-    try:
-        capture = recorder.capture(decode)
-        return packer.pack(capture.without_secrets() if without_secrets else capture)
-    except Exception:
-        # Of an observation; the request it belongs to has been served.
-        logger.exception("an exchange cannot be captured")
-        return None
+def _now() -> float:
+    return datetime.now(UTC).timestamp()
 
 
 def _decoded(pieces: Iterable[bytes]) -> tuple[bytes, bool]:

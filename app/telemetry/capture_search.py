@@ -9,6 +9,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from app.telemetry.capture_record import BrokenCapture
+from app.telemetry.redact import redacted_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,7 +53,7 @@ class Needle:
         if self._found(capture.path.encode("utf-8", "surrogatepass")) or self._found(capture.error.encode()):
             return True
         for headers in (capture.req_headers, capture.resp_headers or ()):
-            if any(self._found(b"%b: %b" % each) for each in headers):
+            if any(self._found(b"%b: %b" % each) for each in redacted_headers(headers)):
                 return True
         if any(body is not None and self._found(body) for body in (capture.req_body, capture.resp_body)):
             return True

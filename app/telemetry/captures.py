@@ -2,16 +2,21 @@
 
 Theory of operation
 -------------------
-- `add` is called on the event loop when an answer has ended, and does not wait. A small capture is packed at once, in some
-  20 µs: the way to another thread and back costs more. A large one, and one that has to be decoded, waits for `run`, which packs
-  in a worker thread, one after the other. Whoever asks meanwhile finds it: it only takes longer.
-- Looking for secrets in bodies costs more than all the rest (12 µs a KiB), and most captures are evicted unseen. So it is done
-  before a capture is shown or written to a disk: what is packed in our own memory may still hold them, nothing else ever does.
-- What waits for `run` is bounded by `PENDING` and `PENDING_BYTES`: beyond either a large capture is dropped, and counted.
-- The index of all captures is here, in order of age, and only the loop's thread touches it. The budget is for packed bytes
-  and kept after every step. A capture over the budget by itself is left out, so that it does not drive out all others.
-- With a directory all captures wait for `run`, which writes each to a file, under a budget for all. When the disk fails they stay
-  in memory, under the budget for that. Small ones that come while too many wait are packed at once and stay in memory.
+- `add` is called on the event loop when an answer has ended. It notes what was recorded, and nothing else: packing a capture there
+  and then takes some 60 µs between two requests, because the compressor's code and tables are not in the processor's caches.
+- `run` waits until `SEGMENT` captures have gathered, or `GATHER_BYTES`, or a large one, or for `GATHER_S` after the first. Then a
+  worker thread packs them in segments, see `capture_segments`. Whoever asks meanwhile is shown what was recorded.
+- Looking for secrets costs more than all the rest (12 µs a KiB), and most captures are evicted unseen. So it is done before
+  a capture is shown or written to a disk: what is in our own memory may still hold them, nothing else ever does.
+- What waits for `run` is bounded by `PENDING`, by `PENDING_BYTES`, and by the budget: beyond that a capture is dropped, and counted.
+- The index of all captures is here, in order of age, and only the loop's thread touches it. The budget is kept after every step.
+  What counts for it: packed bytes, and a little for each capture in memory; before it is packed, all that it holds. Only a large
+  one counts nothing while it waits: it may become far smaller, and must not drive out all others before.
+- When the budget is exceeded the oldest segment goes as a whole. Its bytes also stay while a single one of its captures is left;
+  a deleted one cannot be found in it any more. A capture over the budget by itself is left out, so that it does not drive out
+  all others.
+- With a directory each capture becomes a file of its own, under a budget for all: what is deleted is then gone from the disk, and
+  no file has ever to be written twice. When the disk fails captures stay in memory, under the budget for that.
 - Files of an earlier run are taken over by name and size; one that proves to be broken is removed when it is asked for.
 """
 
@@ -23,6 +28,7 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,25 +37,33 @@ from anyio import CapacityLimiter, to_thread
 from anyio.abc import TaskStatus
 
 from app.telemetry.capture_files import CaptureFiles
-from app.telemetry.capture_record import BrokenCapture, Capture, Packer, unpack
-from app.telemetry.capture_recorder import Allowance, CaptureRecorder, Decode, packed_of
+from app.telemetry.capture_record import BrokenCapture, Capture
+from app.telemetry.capture_recorder import Allowance, CaptureRecorder, Decode
 from app.telemetry.capture_search import Found, Needle, look_through
+from app.telemetry.capture_segments import SEGMENT, Press, Reader, Segment
 
 if TYPE_CHECKING:
     from app.asgi import Body
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
-INLINE = 64 << 10
-"""Bytes of bodies that are packed at once: 100 µs at most (measured)."""
+LARGE = 64 << 10
+"""Bytes of bodies from which on a capture counts only once it is packed."""
 
-PENDING = 512
+RAW = 2 << 10
+"""What a capture that is not packed holds besides its bodies: its recorder and its headers, some 2 KB (measured)."""
+
+PENDING = 2048
 PENDING_BYTES = 64 << 20
 """How many captures, and how many bytes of bodies, may wait for the worker."""
 
-BATCH = 64
+GATHER_BYTES = 1 << 20
+GATHER_S = 1.0
+"""Bytes held by those that wait, and seconds since the first, from which on they do not wait for more to be packed with."""
+
+BATCH = 2 * SEGMENT
 BATCH_BYTES = 4 << 20
-"""Captures, and bytes to be packed, after which the worker lets others have a turn."""
+"""Captures, and bytes of bodies, after which the worker lets others have a turn."""
 
 RECORDING = 64 << 20
 """Bytes that the answers still being recorded may hold together, beyond the first few KiB of each."""
@@ -64,20 +78,6 @@ SEARCH_S = 2.0
 """Seconds after which a search gives what it has found so far."""
 
 logger = logging.getLogger(__name__)
-
-
-class _Entry:
-    """One capture in the index: recorded, then packed, then perhaps in a file."""
-
-    __slots__ = ("packed", "recorder", "size")
-
-    def __init__(self, recorder: CaptureRecorder | None, size: int = 0) -> None:
-        self.recorder = recorder
-        """Until it is packed. Other threads read this first and `packed` second, so that is set before this is cleared."""
-        self.packed: bytes | None = None
-        """From then on, unless it is in a file."""
-        self.size = size
-        """Length of its packed bytes; 0 until they are there."""
 
 
 @dataclass(slots=True)
@@ -100,31 +100,36 @@ class Captures:
     ) -> None:
         """Prepares.
 
-        budget: packed bytes kept in memory; 0 or less: nothing is kept at all.
+        budget: bytes kept in memory; 0 or less: nothing is kept at all.
         directory: where captures outlive the program; None: nowhere.
-        file_budget: packed bytes kept with a directory, be they in files or still in memory; None: as many as *budget*.
+        file_budget: bytes kept with a directory, be they in files or still in memory; None: as many as *budget*.
         """
         # the same for its whole life
         self._decode = decode
         self._files = None if directory is None else CaptureFiles(directory)
         self._allowance = Allowance(RECORDING)
-        self._packer = Packer()
-        """Of the loop's thread."""
+        self._press = Press(decode, self._files)
         self._worker = CapacityLimiter(1)
-        """Whoever packs in bulk, writes files or removes them."""
+        """Whoever packs, writes files or removes them."""
         self._reading = CapacityLimiter(4)
         self._searching = CapacityLimiter(1)
 
         # as things are
         self._set_budgets(budget, file_budget)
-        self._entries: OrderedDict[int, _Entry] = OrderedDict()
-        self._used = 0
-        self._held: OrderedDict[int, _Entry] = OrderedDict()
-        """Those of which the packed bytes are in memory."""
+        self._places: dict[int, CaptureRecorder | Segment] = {}
+        """Of all captures, the oldest first."""
+        self._segments: OrderedDict[Segment, None] = OrderedDict()
+        """All that are packed, the oldest first. They are older than those that are not."""
+        self._held: OrderedDict[Segment, None] = OrderedDict()
+        """Those of them that are in memory."""
+        self._packed_bytes = 0
         self._held_bytes = 0
-        self._waiting: deque[tuple[int, _Entry]] = deque()
-        """For the worker; all of them with their recorders."""
-        self._waiting_bytes = 0
+        self._raw_bytes = 0
+        """What counts of those that are not packed."""
+        self._waiting: deque[CaptureRecorder] = deque()
+        """For the worker; also some that are not wanted any more."""
+        self._large_bytes = 0
+        """What the large ones of them hold."""
         self._to_remove: set[int] = set()
         """Captures whose files are no longer wanted."""
         self._clearings = 0
@@ -133,18 +138,13 @@ class Captures:
         self.losses = Losses()
 
     @property
-    def is_on(self) -> bool:
-        """Whether anything is kept; if not, recording is in vain."""
-        return self._budget > 0 and self._limit > 0
-
-    @property
     def used_bytes(self) -> int:
-        """Packed bytes of all captures, in memory and in files."""
-        return self._used
+        """What counts for the budget: see the theory of operation."""
+        return self._packed_bytes + self._raw_bytes
 
     def __len__(self) -> int:
         """Returns how many there are."""
-        return len(self._entries)
+        return len(self._places)
 
     # for the path of a request
 
@@ -155,46 +155,60 @@ class Captures:
     def add(self, number: int, recorder: CaptureRecorder) -> None:
         """Takes in an exchange that has ended, as the newest. Never raises, never waits."""
         recorder.finish()
-        size = recorder.held_bytes
-        is_small = size <= INLINE and not recorder.encoding
-        has_room = len(self._waiting) < PENDING and self._waiting_bytes + size <= PENDING_BYTES
-        if not self.is_on:
-            recorder.close()
-            return
-        if not is_small and not has_room:
-            recorder.close()
-            self.losses.dropped += 1
-            return
-        if number in self._entries:
-            self._forget(number)
-        entry = self._entries[number] = _Entry(recorder)
-        if is_small and not (has_room and self._files is not None):
-            self._settle(number, entry, packed_of(self._packer, recorder, self._decode))
+        limit = self._limit
+        waiting = self._waiting
+        weight = recorder.held_bytes + RAW
+        raw_bytes = self._raw_bytes
+        large_bytes = self._large_bytes
+        is_large = weight > LARGE or weight > limit
+        if is_large:
+            large_bytes += weight
         else:
-            self._waiting.append((number, entry))
-            self._waiting_bytes += size
+            raw_bytes += weight
+        if raw_bytes > limit or large_bytes > PENDING_BYTES or len(waiting) >= PENDING or not self.is_on:
+            recorder.close()
+            if self.is_on:
+                self.losses.dropped += 1
+            return
+        places = self._places
+        if number in places:
+            raw_bytes -= self._raw_bytes
+            self._forget(number)
+            raw_bytes += self._raw_bytes
+        recorder.number = number
+        places[number] = recorder
+        waiting.append(recorder)
+        if is_large:
+            self._large_bytes = large_bytes
+        else:
+            recorder.weight = weight
+            self._raw_bytes = raw_bytes
+        count = len(waiting)
+        if count == 1 or is_large or count >= SEGMENT or raw_bytes >= self._enough:
             self._wake.set()
+        if self._packed_bytes + raw_bytes > limit:
+            self._evict()
 
     # for who looks at them
 
     def has(self, number: int) -> bool:
         """Returns whether there is a capture of this id."""
-        return number in self._entries
+        return number in self._places
 
     def ids(self, limit: int = FOUND) -> Found:
         """Returns the newest captures."""
-        newest = [number for number, _ in zip(reversed(self._entries), range(limit), strict=False)]
-        return Found(newest, len(newest) == len(self._entries))
+        newest = list(islice(reversed(self._places), limit))
+        return Found(newest, len(newest) == len(self._places))
 
     async def get(self, number: int) -> Capture | None:
         """Returns the capture of this id; None: there is none, or none any more."""
-        entry = self._entries.get(number)
-        if entry is None:
+        place = self._places.get(number)
+        if place is None:
             return None
         try:
-            return await to_thread.run_sync(self._look, number, entry, limiter=self._reading)
+            return await to_thread.run_sync(self._look, number, place, limiter=self._reading)
         except BrokenCapture as exc:
-            self._drop_broken(number, entry, exc)
+            self._drop_broken(number, place, exc)
             return None
 
     async def search(self, text: str, limit: int = FOUND, within_s: float = SEARCH_S) -> Found:
@@ -202,18 +216,19 @@ class Captures:
         until = time.monotonic() + within_s
         needle = Needle(text)
         async with self._searching:
-            entries = list(self._entries.items())
-            readers = ((number, partial(self._read, number, entry)) for number, entry in reversed(entries))
+            places = list(self._places.items())
+            read = Reader(self._decode, self._files).read
+            readers = ((number, partial(read, number, place)) for number, place in reversed(places))
             found, broken = await to_thread.run_sync(look_through, readers, needle, limit, until)
         if broken:
-            looked_at = dict(entries)
+            looked_at = dict(places)
             for number, why in broken:
                 self._drop_broken(number, looked_at[number], why)
         return found
 
     async def delete(self, number: int) -> bool:
         """Removes one, its file as well; returns whether it was there."""
-        if number not in self._entries:
+        if number not in self._places:
             return False
         self._forget(number)
         await self._remove_files()
@@ -221,12 +236,12 @@ class Captures:
 
     async def delete_all(self) -> None:
         """Removes all, their files as well."""
-        for entry in self._entries.values():
-            if entry.recorder is not None:
-                entry.recorder.close()
-        self._entries.clear()
+        for raw in self._waiting:
+            raw.close()
+        self._places.clear()
+        self._segments.clear()
         self._held.clear()
-        self._used = self._held_bytes = 0
+        self._packed_bytes = self._held_bytes = self._raw_bytes = 0
         self._clearings += 1
         if self._files is not None:
             await to_thread.run_sync(self._files.remove_all, limiter=self._worker)
@@ -239,11 +254,18 @@ class Captures:
     def _set_budgets(self, budget: int, file_budget: int | None) -> None:
         self._budget = max(budget, 0)
         self._limit = self._budget if self._files is None or file_budget is None else max(file_budget, 0)
+        self._enough = min(GATHER_BYTES, self._limit // 8)
+        """Bytes that are worth the worker's while."""
+        self.is_on = self._budget > 0 and self._limit > 0
+        """Whether anything is kept; if not, recording is in vain."""
 
     def _keep_budgets(self) -> None:
         if not self.is_on:
-            for number in list(self._entries):
+            for number in list(self._places):
                 self._forget(number)
+        for raw in self._waiting if self._raw_bytes > self._limit else ():
+            if self._raw_bytes > self._limit and raw.weight and self._places.get(raw.number) is raw:
+                self._forget(raw.number)
         self._evict()
 
     # the worker
@@ -258,10 +280,15 @@ class Captures:
                 if clearings == self._clearings:
                     self._take_over(files)
             while True:
-                await self._wake.wait()
-                self._wake = anyio.Event()
-                while self._waiting or self._to_remove:
-                    await self._work()
+                while not (self._waiting or self._to_remove):
+                    self._wake = anyio.Event()
+                    await self._wake.wait()
+                # A large one fills a segment by itself.
+                if len(self._waiting) < SEGMENT and self._raw_bytes < self._enough and not self._large_bytes:
+                    self._wake = anyio.Event()
+                    with anyio.move_on_after(GATHER_S):
+                        await self._wake.wait()
+                await self._work()
         finally:
             if self._files is not None:
                 with anyio.move_on_after(FINAL_S, shield=True):
@@ -269,48 +296,45 @@ class Captures:
                         await self._work()
 
     def _take_over(self, files: list[tuple[int, int]]) -> None:
-        added = self._entries
-        self._entries = OrderedDict()
+        added, segments = self._places, self._segments
+        self._places, self._segments = {}, OrderedDict()
         for number, size in files:
             if number not in added:
                 # An empty file is none of ours; it is given a size so that it is found to be broken like others.
-                self._entries[number] = _Entry(None, max(size, 1))
-                self._used += max(size, 1)
-        self._entries.update(added)
+                self._keep(Segment.in_file(number, max(size, 1)), [number])
+        self._places.update(added)
+        self._segments.update(segments)
         self._keep_budgets()
 
     async def _work(self) -> None:
         """Does one batch. Cancelled, it leaves what waits as it was."""
-        await self._remove_files()
+        await self._remove_files()  # before: one that is to be written may have the name of one that is to go
         batch = []
         size = 0
-        for number, entry in self._waiting:
-            assert entry.recorder is not None
-            batch.append((number, entry, entry.recorder))
-            size += entry.recorder.held_bytes
-            if len(batch) >= BATCH or size >= BATCH_BYTES:
+        for raw in islice(self._waiting, BATCH):
+            batch.append(raw)
+            size += raw.held_bytes
+            if size >= BATCH_BYTES:
                 break
-        done = await to_thread.run_sync(self._pack_and_write, batch, limiter=self._worker)
-        for (number, entry, recorder), (packed, is_written) in zip(batch, done, strict=True):
-            self._waiting.popleft()
-            self._waiting_bytes -= recorder.held_bytes
-            self._settle(number, entry, packed, is_written=is_written)
+        if batch:
+            done = await to_thread.run_sync(self._pack, batch, limiter=self._worker)
+            for raw in batch:
+                self._waiting.popleft()
+                if not raw.weight:
+                    self._large_bytes -= raw.held_bytes + RAW
+                raw.close()
+            for segment, raws in done:
+                self._settle(segment, raws)
+            for raw in batch:
+                if self._places.get(raw.number) is raw:
+                    self.losses.failed += 1
+                    self._forget(raw.number)
+        await self._remove_files()
 
-    def _pack_and_write(self, batch: list[tuple[int, _Entry, CaptureRecorder]]) -> list[tuple[bytes | None, bool]]:
-        """In a worker thread: returns the packed bytes of each, and whether they are in a file."""
-        packer = Packer()
-        files = self._files
-        done: list[tuple[bytes | None, bool]] = []
-        for number, entry, recorder in batch:
-            if self._entries.get(number) is not entry:
-                done.append((None, False))  # gone meanwhile
-                continue
-            packed = packed_of(packer, recorder, self._decode, without_secrets=files is not None)
-            is_written = False
-            if files is not None and packed is not None and len(packed) <= self._limit:
-                is_written = files.write(number, packed)
-            done.append((packed, is_written))
-        return done
+    def _pack(self, batch: list[CaptureRecorder]) -> list[tuple[Segment, Sequence[CaptureRecorder]]]:
+        # In the worker thread. Asking the index is safe there, and who is deleted meanwhile is told when it is settled.
+        budget = min(self._budget, self._limit)
+        return self._press.segments(batch, lambda raw: self._places.get(raw.number) is raw, budget, self._limit)
 
     async def _remove_files(self) -> None:
         numbers = sorted(self._to_remove)
@@ -320,75 +344,74 @@ class Captures:
 
     # the index
 
-    def _settle(self, number: int, entry: _Entry, packed: bytes | None, *, is_written: bool = False) -> None:
-        """Takes the packed form of an entry; without one, or over the budget, the entry goes."""
-        size = 0 if packed is None else len(packed)
-        fits = 0 < size <= (self._limit if is_written else min(self._budget, self._limit))
-        if not is_written:
-            entry.packed = packed
-        recorder, entry.recorder = entry.recorder, None
-        if recorder is not None:
-            recorder.close()
-        is_gone = self._entries.get(number) is not entry
-        if is_written and (is_gone or not fits):
-            self._to_remove.add(number)
-        if is_gone:
+    def _settle(self, segment: Segment, raws: Sequence[CaptureRecorder]) -> None:
+        """Puts a segment in the place of those it was packed from, as far as they are still wanted."""
+        places = self._places
+        numbers = []
+        for raw in raws:
+            if places.get(raw.number) is raw:
+                numbers.append(raw.number)
+                self._raw_bytes -= raw.weight
+        is_in_file = segment.packed is None
+        fits = segment.size <= (self._limit if is_in_file else min(self._budget, self._limit))
+        if numbers and fits:
+            self._keep(segment, numbers)
+            self._evict()
             return
-        if not fits:
-            if packed is None:
-                self.losses.failed += 1
-            else:
-                self.losses.too_large += 1
-            del self._entries[number]
-            return
-        entry.size = size
-        self._used += size
-        if not is_written:
-            self._held[number] = entry
-            self._held_bytes += size
-        self._evict()
+        for number in numbers:
+            del places[number]
+            self.losses.too_large += 1
+        if is_in_file:
+            self._to_remove.add(segment.numbers[0])
+
+    def _keep(self, segment: Segment, numbers: Sequence[int]) -> None:
+        segment.left = len(numbers)
+        for number in numbers:
+            self._places[number] = segment
+        self._segments[segment] = None
+        self._packed_bytes += segment.size
+        if segment.packed is not None:
+            self._held[segment] = None
+            self._held_bytes += segment.size
 
     def _evict(self) -> None:
-        while self._used > self._limit:
-            # Those that are not packed yet weigh nothing; there are at most `PENDING` of them.
-            self._forget(next(number for number, entry in self._entries.items() if entry.size))
+        while self._segments and self._packed_bytes + self._raw_bytes > self._limit:
+            self._forget_segment(next(iter(self._segments)))
         while self._held_bytes > self._budget:
-            self._forget(next(iter(self._held)))
+            self._forget_segment(next(iter(self._held)))
+
+    def _forget_segment(self, segment: Segment) -> None:
+        for number in segment.numbers:
+            if self._places.get(number) is segment:
+                self._forget(number)
 
     def _forget(self, number: int) -> None:
-        entry = self._entries.pop(number)
-        self._used -= entry.size
-        if self._held.pop(number, None) is not None:
-            self._held_bytes -= entry.size
-        if entry.recorder is not None:
-            entry.recorder.close()
-        elif entry.packed is None:
+        place = self._places.pop(number)
+        if not isinstance(place, Segment):
+            self._raw_bytes -= place.weight
+            place.close()
+            return
+        place.left -= 1
+        if place.left:
+            return
+        del self._segments[place]
+        self._packed_bytes -= place.size
+        if place.packed is None:
             self._to_remove.add(number)
             self._wake.set()
+        else:
+            del self._held[place]
+            self._held_bytes -= place.size
 
-    def _drop_broken(self, number: int, entry: _Entry, why: BrokenCapture) -> None:
+    def _drop_broken(self, number: int, place: CaptureRecorder | Segment, why: BrokenCapture) -> None:
         # One that has just been evicted cannot be read either; nobody needs to know.
-        if self._entries.get(number) is entry:
+        if self._places.get(number) is place:
             logger.warning("capture %d is broken and removed: %s", number, why)
             self.losses.failed += 1
             self._forget(number)
 
     # in worker threads
 
-    def _look(self, number: int, entry: _Entry) -> Capture:
-        """Returns what an entry holds, as it may be shown. Raises BrokenCapture."""
-        return self._read(number, entry).without_secrets()
-
-    def _read(self, number: int, entry: _Entry) -> Capture:
-        """Returns what an entry holds, whatever state it is in; with its secrets. Raises BrokenCapture."""
-        recorder = entry.recorder
-        packed = entry.packed
-        if recorder is not None:
-            return recorder.capture(self._decode)
-        if packed is None:
-            assert self._files is not None
-            try:
-                packed = self._files.read(number)
-            except OSError as exc:
-                raise BrokenCapture(str(exc)) from exc
-        return unpack(packed)
+    def _look(self, number: int, place: CaptureRecorder | Segment) -> Capture:
+        """Returns what is at *place*, as it may be shown. Raises BrokenCapture."""
+        return Reader(self._decode, self._files).read(number, place).without_secrets()

@@ -7,6 +7,7 @@ import os
 import tempfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import anyio
 import msgpack  # type: ignore[import-untyped]
@@ -16,8 +17,8 @@ from hypothesis import given, settings, strategies as st
 
 from app.asgi import Body
 from app.endpoints.captures import decoded
-from app.telemetry import capture_record, capture_recorder, captures as module
-from app.telemetry.capture_record import BrokenCapture, Capture, Packer, Parts, kept, unpack
+from app.telemetry import capture_record, capture_recorder, capture_segments, captures as module
+from app.telemetry.capture_record import BrokenCapture, Capture, Packer, Parts, capture_of, kept, record_of, unpack
 from app.telemetry.capture_recorder import Allowance, CaptureRecorder
 from app.telemetry.capture_search import Found
 from app.telemetry.captures import Captures
@@ -281,33 +282,57 @@ async def test_bomb_is_kept_as_it_came() -> None:
 # the budget
 
 
-@settings(max_examples=60)
-@given(st.lists(st.tuples(st.integers(1, 12), st.integers(0, 4000)), max_size=40), st.integers(0, 12_000))
-def test_budget_is_kept_and_the_oldest_go_first(adds: list[tuple[int, int]], budget: int) -> None:
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.none() | st.tuples(st.integers(1, 12), st.integers(0, 4000)) | st.integers(1, 12), max_size=40),
+    st.integers(0, 24_000),
+)
+def test_budget_is_kept_and_the_oldest_go_first(steps: list[tuple[int, int] | int | None], budget: int) -> None:
+    """A step adds a capture of an id and a size, deletes one, or has the worker pack what waits."""
     captures = store(budget)
-    order: list[int] = []
-    for step, (number, size) in enumerate(adds):
-        before = captures.used_bytes
-        was_there = captures.has(number)
-        record(captures, number, chunks=[noise(size, step)])
-        entries = captures._entries
-        order = [each for each in order if each != number]
-        if number in entries:
-            order.append(number)
-            if not was_there and before + entries[number].size <= budget:
-                assert list(entries) == order, "something was evicted without need"
 
-        assert captures.used_bytes == sum(entry.size for entry in entries.values())
-        assert captures.used_bytes == sum(len(entry.packed or b"") for entry in entries.values())
+    async def take() -> None:
+        for seed, step in enumerate(steps):
+            before = list(captures._places)
+            used, losses = captures.used_bytes, replace(captures.losses)
+            if step is None:
+                await captures._work()
+            elif isinstance(step, int):
+                await captures.delete(step)
+                before = [each for each in before if each != step]
+            else:
+                record(captures, step[0], chunks=[noise(step[1], seed)])
+                if captures.is_on and captures.losses.dropped == losses.dropped:
+                    was_there = step[0] in before
+                    before = [*(each for each in before if each != step[0]), step[0]]
+                    newest = captures._places[step[0]]
+                    assert isinstance(newest, CaptureRecorder)
+                    if not was_there and used + newest.weight <= budget:
+                        assert list(captures._places) == before, "something was evicted without need"
+            check(before, losses)
+
+    def check(before: list[int], losses: module.Losses) -> None:
+        after = list(captures._places)
+        raws = [each for each in captures._places.values() if isinstance(each, CaptureRecorder)]
+        segments = set(captures._places.values()).difference(raws)
         assert captures.used_bytes <= budget
-        assert list(entries) == order[len(order) - len(entries) :], "not the oldest were evicted"
-        order = list(entries)
+        assert captures.used_bytes == sum(each.weight for each in raws) + sum(each.size for each in captures._segments)
+        assert segments == set(captures._segments) == set(captures._held), "a segment is kept in vain, or is lost"
+        assert captures._raw_bytes == sum(each.weight for each in raws)
+        if captures.losses.too_large == losses.too_large:
+            assert after == before[len(before) - len(after) :], "not the oldest were evicted"
+        else:
+            assert after == [each for each in before if each in after]
+
+    anyio.run(take)
 
 
 async def test_capture_over_the_budget_drives_out_nobody() -> None:
     captures = store(10_000)
     record(captures, 1)
     record(captures, 2, chunks=[noise(11_000)])
+    async with running(captures):
+        await idle(captures)
 
     assert captures.ids().ids == [1]
     assert captures.losses.too_large == 1
@@ -335,6 +360,143 @@ async def test_smaller_budget_evicts_and_none_evicts_all() -> None:
     assert captures.used_bytes == 0
 
 
+# packing
+
+QUIET = 1e6
+"""Seconds: nothing happens because of time."""
+
+
+async def packed(captures: Captures, count: int) -> None:
+    """Waits until *count* captures are packed, and hurries nobody."""
+    with anyio.fail_after(30):
+        while sum(segment.left for segment in captures._segments) < count:
+            await anyio.sleep(0.001)
+
+
+async def test_captures_gather_and_are_packed_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GATHER_S", QUIET)
+    captures = store(64 * MIB)
+    async with running(captures):
+        for number in range(1, capture_segments.SEGMENT):
+            record(captures, number, request=b"request %d" % number)
+        await anyio.wait_all_tasks_blocked()
+        assert not captures._segments
+        record(captures, capture_segments.SEGMENT, request=b"the last")
+        await packed(captures, capture_segments.SEGMENT)
+
+        assert len(captures._segments) == 1
+        assert (await got(captures, 1)).req_body == b"request 1"
+        assert (await got(captures, 77)).req_body == b"request 77"
+        assert (await got(captures, capture_segments.SEGMENT)).req_body == b"the last"
+        assert captures.ids(3).ids == [256, 255, 254]
+
+
+async def test_enough_bytes_are_packed_before_enough_captures_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GATHER_S", QUIET)
+    captures = store()
+    async with running(captures):
+        for number in range(1, 15):
+            record(captures, number, chunks=[noise(50_000, number)])
+        await packed(captures, 13)
+
+        assert 2 <= len(captures._segments) <= 3, "a segment has a bound"
+
+
+async def test_large_capture_does_not_wait_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GATHER_S", QUIET)
+    captures = store()
+    async with running(captures):
+        record(captures, 1)
+        await anyio.wait_all_tasks_blocked()
+        record(captures, 2, chunks=[noise(100_000)])
+        await packed(captures, 2)
+
+        assert (await got(captures, 2)).resp_body == noise(100_000)
+
+
+async def test_the_few_captures_of_a_quiet_time_are_packed_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GATHER_S", 0.01)
+    captures = store()
+    async with running(captures):
+        for number in (1, 2):
+            record(captures, number)
+            await packed(captures, number)
+        assert captures._raw_bytes == 0
+
+
+async def test_reading_what_waits_packs_nothing() -> None:
+    captures = store()
+    record(captures, 1)
+    await got(captures, 1)
+    await captures.search("answer")
+
+    assert isinstance(captures._places[1], CaptureRecorder)
+
+
+async def test_what_waits_counts_with_all_that_it_holds() -> None:
+    captures = store()
+    record(captures, 1, request=bytes(1000), chunks=[bytes(2000)])
+
+    assert captures.used_bytes == 3000 + module.RAW
+
+
+async def test_captures_that_come_faster_than_they_are_packed_are_dropped_at_the_budget() -> None:
+    captures = store(3 * module.RAW)
+    for number in range(1, 4):
+        record(captures, number, request=b"", chunks=[b"x" * 10])
+
+    assert captures.ids().ids == [2, 1]
+    assert captures.losses.dropped == 1
+    captures.reconfigure(2 * module.RAW)
+    assert captures.ids().ids == [2]
+    assert captures.used_bytes == module.RAW + 10
+
+
+async def test_segment_goes_when_the_last_of_it_is_deleted_and_says_nothing_of_those_deleted_before() -> None:
+    captures = store()
+    async with running(captures):
+        for number in (1, 2, 3):
+            record(captures, number, chunks=[b"answer %d" % number])
+        await idle(captures)
+        used = captures.used_bytes
+        assert await captures.delete(1)
+        assert await captures.delete(3)
+
+        assert captures.used_bytes == used
+        assert await captures.get(1) is None
+        assert await captures.search("answer") == Found([2], is_complete=True)
+        assert (await got(captures, 2)).resp_body == b"answer 2"
+        await captures.delete(2)
+        assert captures.used_bytes == 0
+        assert not captures._segments
+
+
+async def test_segments_are_evicted_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture_segments, "SEGMENT", 3)
+    captures = store()
+    async with running(captures):
+        for number in range(1, 10):
+            record(captures, number, chunks=[noise(1000, number)])
+        await idle(captures)
+        assert [list(segment.numbers) for segment in captures._segments] == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+        await captures.delete(2)
+
+        captures.reconfigure(captures.used_bytes - 1)
+
+        assert captures.ids().ids == [9, 8, 7, 6, 5, 4]
+
+
+async def test_segments_are_a_small_part_of_a_small_budget() -> None:
+    captures = store(20_000)
+    async with running(captures):
+        for number in range(1, 31):
+            record(captures, number, chunks=[noise(500, number)])
+            await idle(captures)
+
+        assert 20 < len(captures) < 30
+        assert 16_000 < captures.used_bytes <= 20_000
+
+
 # large ones
 
 
@@ -354,7 +516,7 @@ async def test_large_capture_is_there_at_once_and_packed_beside_the_loop() -> No
 async def test_large_capture_keeps_its_place_in_the_order() -> None:
     captures = store()
     async with running(captures):
-        record(captures, 1, chunks=[noise(100_000)])
+        record(captures, 1, chunks=[noise(400_000)])
         record(captures, 2)
         await idle(captures)
 
@@ -363,9 +525,11 @@ async def test_large_capture_keeps_its_place_in_the_order() -> None:
         assert captures.ids().ids == [2]
 
 
-@pytest.mark.parametrize(("limit", "value"), [("PENDING", 3), ("PENDING_BYTES", 350_000)])
+@pytest.mark.parametrize(
+    ("limit", "value", "kept_at_first"), [("PENDING", 3, [3, 2, 1]), ("PENDING_BYTES", 350_000, [6, 3, 2, 1])]
+)
 async def test_too_many_large_ones_at_once_are_dropped_and_counted(
-    monkeypatch: pytest.MonkeyPatch, limit: str, value: int
+    monkeypatch: pytest.MonkeyPatch, limit: str, value: int, kept_at_first: list[int]
 ) -> None:
     monkeypatch.setattr(module, limit, value)
     captures = store()
@@ -373,13 +537,13 @@ async def test_too_many_large_ones_at_once_are_dropped_and_counted(
         record(captures, number, chunks=[noise(100_000)])
     record(captures, 6)
 
-    assert captures.ids().ids == [6, 3, 2, 1]
-    assert captures.losses.dropped == 2
+    assert captures.ids().ids == kept_at_first
+    assert captures.losses.dropped == 6 - len(kept_at_first)
     async with running(captures):
         await idle(captures)
         record(captures, 7, chunks=[noise(100_000)])
         await idle(captures)
-    assert captures.ids().ids == [7, 6, 3, 2, 1]
+    assert captures.ids().ids == [7, *kept_at_first]
     assert captures._allowance.left == module.RECORDING
 
 
@@ -509,19 +673,28 @@ async def test_search_says_that_it_has_not_seen_everything() -> None:
 async def test_packed_form_is_msgpack_in_zstandard() -> None:
     captures = store()
     record(captures, 1)
-    packed = captures._entries[1].packed
-    assert packed is not None
-    assert msgpack.unpackb(zstandard.decompress(packed))[:3] == [capture_record.FORM, "POST", "/v1/chat/completions"]
+    record(captures, 2, method="GET")
+    async with running(captures):
+        await idle(captures)
+    (segment,) = captures._segments
+    assert segment.packed is not None
+    records = msgpack.Unpacker(unicode_errors="surrogatepass")
+    records.feed(zstandard.decompress(segment.packed))
+
+    assert [each[:3] for each in records] == [
+        [capture_record.FORM, "POST", "/v1/chat/completions"],
+        [capture_record.FORM, "GET", "/v1/chat/completions"],
+    ]
 
 
 def packed_one() -> bytes:
     recorder = CaptureRecorder(Allowance(0), "POST", "/v1/x\udcff", JSON, Body(b"body" * 50))
     recorder.finish()
-    return Packer().pack(recorder.capture(decoded))
+    return Packer().pack([record_of(recorder.capture(decoded))])
 
 
 def test_path_that_is_no_utf8_is_kept() -> None:
-    assert unpack(packed_one()).path == "/v1/x\udcff"
+    assert capture_of(unpack(packed_one())).path == "/v1/x\udcff"
 
 
 @pytest.mark.parametrize(
@@ -542,14 +715,14 @@ def test_path_that_is_no_utf8_is_kept() -> None:
 )
 def test_broken_form_is_told(broken: bytes) -> None:
     with pytest.raises(BrokenCapture):
-        unpack(broken)
+        capture_of(unpack(broken))
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_at_all_make_it_fail_in_another_way(body: bytes) -> None:
     for packed in (body, zstandard.compress(body), zstandard.compress(msgpack.packb([1]) + body)):
         with pytest.raises(BrokenCapture):
-            unpack(packed)
+            capture_of(unpack(packed))
 
 
 async def test_adding_from_many_tasks_at_once_keeps_all() -> None:
