@@ -67,8 +67,9 @@ class Child:
         with pipe:
             while raw := pipe.readline(MAX_LINE_BYTES):
                 with self._changed:
-                    self._last = raw.decode("utf-8", "replace").rstrip("\r\n")
-                    self._lines.append(self._last)
+                    line = raw.decode("utf-8", "replace").rstrip("\r\n")
+                    self._lines.append(line)
+                    self._last = line.strip() or self._last
                     self._changed.notify_all()
         with self._changed:
             self._ended = True
