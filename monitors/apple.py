@@ -202,10 +202,10 @@ class Mactop:
 
     def sample(self) -> Reading:
         """Returns the newest figures, without waiting for the next. Raises ChildFailed if the child is gone, hangs or raves."""
-        lines = self._stream.lines(SETTLE_S)
+        lines = [line for line in self._stream.lines(SETTLE_S) if line.strip()]
         found = newest(lines)
         if lines and found is None:
-            raise ChildFailed(f"{self._program}: {figures.words(lines[-1])[:100] or 'empty lines'}")
+            raise ChildFailed(f"{self._program}: {figures.words(lines[-1])[:100]}")
         self._latest = found or self._latest
         if self._latest is None:
             return Reading()
