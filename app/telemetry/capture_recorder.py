@@ -178,8 +178,11 @@ class CaptureRecorder:
                     return "" if encoding == "identity" else encoding
         return ""
 
-    def capture(self, decode: Decode) -> Capture:
-        """Returns what was recorded, decoded; with its secrets. After the end; in any thread."""
+    def capture(self, decode: Decode, epoch_s: float | None = None) -> Capture:
+        """Returns what was recorded, decoded; with its secrets. After the end; in any thread.
+
+        epoch_s: see there; None: it is asked for, which is not cheap.
+        """
         keeps_request = kept(self._path).request_body
         request = self._request[:REQUEST_LIMIT] if keeps_request else b""
         response: bytes = bytes(self._body)
@@ -208,7 +211,7 @@ class CaptureRecorder:
             resp_size=self._response_size,
             resp_truncated=is_cut,
             req_truncated=keeps_request and len(request) < self._request_size,
-            time=_now() - (monotonic() - self._began),
+            time=(epoch() if epoch_s is None else epoch_s) + self._began,
             wait_ms=(headed - self._began) * 1000,
             receive_ms=(self._ended - headed) * 1000,
             error=self._error,
@@ -216,8 +219,9 @@ class CaptureRecorder:
         )
 
 
-def _now() -> float:
-    return datetime.now(UTC).timestamp()
+def epoch() -> float:
+    """Returns the time of day, in seconds since 1970, at which the monotonic clock was 0."""
+    return datetime.now(UTC).timestamp() - monotonic()
 
 
 def _decoded(pieces: Iterable[bytes]) -> tuple[bytes, bool]:

@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from app.telemetry.capture_record import BrokenCapture, Packer, capture_of, record_of, unpack
+from app.telemetry.capture_recorder import epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,8 +80,9 @@ class Press:
         gathered: list[CaptureRecorder] = []
         records: list[bytes] = []
         size = 0
+        epoch_s = epoch()
         for raw in raws:
-            record = self._record(raw) if is_wanted(raw) else None
+            record = self._record(raw, epoch_s) if is_wanted(raw) else None
             if record is None:
                 continue
             # Each in its file, as long as that works.
@@ -98,10 +100,10 @@ class Press:
             done.append((self._segment(gathered, records), gathered))
         return done
 
-    def _record(self, raw: CaptureRecorder) -> bytes | None:
+    def _record(self, raw: CaptureRecorder, epoch_s: float) -> bytes | None:
         """Returns the record of one; None, and an error in the log, if that cannot be made."""
         try:
-            capture = raw.capture(self._decode)
+            capture = raw.capture(self._decode, epoch_s)
             return record_of(capture if self._files is None else capture.without_secrets())
         except Exception:
             # Of an observation; the request it belongs to has been served.

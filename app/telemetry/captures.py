@@ -18,6 +18,8 @@ Theory of operation
 - With a directory each capture becomes a file of its own, under a budget for all: what is deleted is then gone from the disk, and
   no file has ever to be written twice. When the disk fails captures stay in memory, under the budget for that.
 - Files of an earlier run are taken over by name and size; one that proves to be broken is removed when it is asked for.
+
+More than 400 lines, since the index, the budget and what waits are one state, which every step has to leave consistent.
 """
 
 from __future__ import annotations
@@ -325,10 +327,11 @@ class Captures:
                 raw.close()
             for segment, raws in done:
                 self._settle(segment, raws)
-            for raw in batch:
+            for raw in batch if sum(len(raws) for _, raws in done) < len(batch) else ():
                 if self._places.get(raw.number) is raw:
                     self.losses.failed += 1
                     self._forget(raw.number)
+            batch.clear()  # the thread that has packed them keeps the list until it has something else to do
         await self._remove_files()
 
     def _pack(self, batch: list[CaptureRecorder]) -> list[tuple[Segment, Sequence[CaptureRecorder]]]:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import logging
 import os
 import tempfile
+import tracemalloc
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -422,6 +424,26 @@ async def test_the_few_captures_of_a_quiet_time_are_packed_after_a_while(monkeyp
             record(captures, number)
             await packed(captures, number)
         assert captures._raw_bytes == 0
+
+
+async def test_packed_captures_hold_no_more_memory_than_they_count_for() -> None:
+    captures = store()
+    async with running(captures):
+        record(captures, 1)
+        await idle(captures)
+        tracemalloc.start()
+        before, used = tracemalloc.get_traced_memory()[0], captures.used_bytes
+        for number in range(1000, 2000):
+            record(captures, number, request=b"request %d" % number, chunks=[b"word " * 1000])
+            if number % 100 == 0:
+                await idle(captures)
+        await idle(captures)
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+
+        assert len(captures) == 1001
+        assert held < 1.5 * (captures.used_bytes - used)
 
 
 async def test_reading_what_waits_packs_nothing() -> None:
