@@ -274,7 +274,7 @@ class Nvml:
         """Returns the answer, or None if this device does not say. Raises what ends the session."""
         try:
             return question(*args)
-        except (self._nvml.NVMLError, self._nvml.NVMLLibraryMismatchError) as error:
+        except (self._nvml.NVMLError, self._nvml.NVMLLibraryMismatchError, UnicodeDecodeError) as error:
             _raise_fatal(error)
             return None
 
