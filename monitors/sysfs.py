@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from monitors import figures
+from monitors import figures, kfd
 from monitors.protocol import GpuReading, Reading, Unavailable
 
 Files = Mapping[str, str]
@@ -244,6 +244,7 @@ class Sysfs:
         self._root = root
         self._cards: dict[Path, Card] = {}
         self._before: dict[Path, Counted] = {}
+        self._computing: dict[str, str] = {}
 
     def open(self) -> None:
         """Finds the cards. Raises Unavailable if there is none that amdgpu, xe or i915 drive."""
@@ -258,6 +259,7 @@ class Sysfs:
             vendor = _text(path / "device/vendor") if match else None
             if match and vendor in VENDORS:
                 self._cards[path] = self._card(int(match[1]), path / "device", vendor)
+        self._computing = kfd.cards(self._root)
         if not self._cards:
             raise Unavailable(f"no AMD or Intel card in {folder}")
 
@@ -280,6 +282,7 @@ class Sysfs:
     def sample(self) -> Reading:
         """Reads all cards. Raises FileNotFoundError if one has gone, so that they are looked for anew."""
         gpus: list[GpuReading] = []
+        processes = kfd.processes(self._root, self._computing)
         for path, card in self._cards.items():
             if not (path / "device/vendor").exists():
                 raise FileNotFoundError(f"{path} has gone")
@@ -297,7 +300,8 @@ class Sysfs:
                 )
                 self._before.pop(path, None)
             elif card.vendor == "amd":
-                gpus.append(amd(card, collected(path, _AMD)))
+                reading = amd(card, collected(path, _AMD))
+                gpus.append(replace(reading, processes=processes.get(card.pci, ())))
             else:
                 files = collected(path, _INTEL)
                 now = counted(files, time.monotonic())
