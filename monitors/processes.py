@@ -87,7 +87,7 @@ def processes() -> Sequence[Process]:
     if sys.platform == "linux":
         # A third of what psutil takes for it; there may be thousands.
         page = os.sysconf("SC_PAGE_SIZE")
-        stats = (_stat(f"/proc/{name}/stat") for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208 - faster
+        stats = (read_stat(f"/proc/{name}/stat") for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208 - faster
         return [process for text in stats if (process := parse_stat(text, page)) is not None]
     found = []  # pragma: darwin
     for process in psutil.process_iter(["pid", "ppid", "memory_info"]):  # pragma: darwin
@@ -108,7 +108,7 @@ def parse_stat(text: bytes, page_bytes: int) -> Process | None:
         return None
 
 
-def _stat(path: str) -> bytes:
+def read_stat(path: str) -> bytes:
     """Returns a file of /proc; `open` would take twice as long, and there are thousands."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

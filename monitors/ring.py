@@ -40,8 +40,8 @@ class Ring(Generic[T]):
         self._kept.append((at, what))
 
     def after(self, moment: datetime | None) -> Iterator[T]:
-        """Yields what is later than *moment*, oldest first; everything if None."""
-        return (what for at, what in self._kept if moment is None or at > moment)
+        """Yields what is later than *moment*, oldest first; everything if None. For any thread: of what there is now."""
+        return (what for at, what in tuple(self._kept) if moment is None or at > moment)
 
     def latest(self) -> T | None:
         """Returns the newest, or None while there is nothing."""

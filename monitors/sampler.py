@@ -362,7 +362,7 @@ class Supervised(Generic[T]):
         closing = self._start_closing()
         try:
             # Not for long: until the thread is back nothing else is asked of it anyway.
-            await closing.result(CLOSE_S)
+            await closing.result(min(CLOSE_S, self._limit_s))
         except Late:
             logger.debug("hardware source %s hangs while it is closed", self.name)
         except Exception as exc:

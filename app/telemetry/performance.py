@@ -89,10 +89,14 @@ class Performance:
             self._forget()
 
     def document(self, after: datetime | None = None) -> bytes:
-        """Returns the answer of `/api/performance`: what is later than *after*. Source: compatibility specification 7.3, 7.4."""
+        """Returns the answer of `/api/performance`: what is later than *after*; from any thread.
+
+        Source: compatibility specification 7.3, 7.4.
+        """
         return self._document(list(self._ring.after(after)))
 
     def _document(self, frames: Sequence[Frames]) -> bytes:
+        sampler = self._sampler
         gpus = b",".join(each.gpus for each in frames if each.gpus)
         sys = b",".join(each.sys for each in frames if each.sys)
         models = b",".join(each.models for each in frames if each.models)
@@ -103,7 +107,7 @@ class Performance:
             b"[%s]" % gpus if had_gpus else b"null",
             b"[%s]" % sys if had_sys else b"null",
             models,
-            _json([] if self._sampler is None else [each.document() for each in self._sampler.status]),
+            _json([] if sampler is None else [each.document() for each in sampler.status]),
             _json(self._settings.every_s),
         )
 

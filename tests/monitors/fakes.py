@@ -36,6 +36,7 @@ class Fake:
     fails_to_close: Exception | None = None
     hangs: bool = False
     """`sample` does not come back before `let_go` is set."""
+    hangs_in_close: bool = False
     heeds_close: bool = False
     """Whether `close` lets a hanging `sample` go."""
     let_go: threading.Event = field(default_factory=threading.Event)
@@ -77,5 +78,7 @@ class Fake:
         self.closed += 1
         if self.heeds_close:
             self.let_go.set()
+        if self.hangs_in_close:
+            self.let_go.wait(20)
         if self.fails_to_close is not None:
             raise self.fails_to_close

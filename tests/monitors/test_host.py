@@ -12,7 +12,7 @@ from hypothesis import given, strategies
 
 from monitors.host import DiskSource, HostSource, busy, core_times, disks, interfaces
 from monitors.merge import objection
-from monitors.processes import Process, ProcessTrees, Tree, parse_stat, processes, trees
+from monitors.processes import Process, ProcessTrees, Tree, parse_stat, processes, read_stat, trees
 from monitors.protocol import HostReading, Interface
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -186,6 +186,12 @@ def test_table_is_not_read_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitors.processes.processes", lambda: 1 // 0)
 
     assert ProcessTrees(dict).sample() == ()
+
+
+@linux
+@pytest.mark.parametrize("path", ["/proc/none/stat", "/proc"])
+def test_process_that_ends_while_it_is_looked_at_is_none(path: str) -> None:
+    assert parse_stat(read_stat(path), 4096) is None
 
 
 STAT = b"12 (a ) (b) S 5 12 7 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 100 999 25 18446744073709551615 1 1"
