@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO
 
 from monitors.protocol import Unavailable
@@ -42,13 +43,13 @@ class Child:
 
     def __init__(self, argv: Sequence[str]) -> None:
         """Starts *argv*. Raises OSError if it cannot be."""
-        self.argv = tuple(argv)
+        self.name = Path(argv[0]).name
         self._changed = threading.Condition()
         self._lines: deque[str] = deque(maxlen=MAX_LINES)
         self._last = ""
         self._ended = False
         self._process = subprocess.Popen(
-            self.argv,
+            tuple(argv),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -59,7 +60,7 @@ class Child:
         )
         assert self._process.stdout is not None
         self._reader = threading.Thread(
-            target=self._read, args=(self._process.stdout,), name=f"reads {self.argv[0]}", daemon=True
+            target=self._read, args=(self._process.stdout,), name=f"reads {self.name}", daemon=True
         )
         self._reader.start()
 
@@ -89,7 +90,7 @@ class Child:
         """Returns everything that a one-shot program prints. Raises ChildFailed if it has not ended well in time."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._ended, timeout=within_s):
-                raise ChildFailed(f"{self.argv[0]} has not finished within {within_s:g} s")
+                raise ChildFailed(f"{self.name} has not finished within {within_s:g} s")
             lines = "\n".join(self._lines)
         if self._status() != 0:
             raise ChildFailed(self._obituary())
@@ -107,7 +108,7 @@ class Child:
     def _obituary(self) -> str:
         status = self._status()
         how = "closed its output" if status is None else f"exited with {status}"
-        return f"{self.argv[0]} {how}: {self._last[:500]}" if self._last else f"{self.argv[0]} {how} and said nothing"
+        return f"{self.name} {how}: {self._last[:500]}" if self._last else f"{self.name} {how} and said nothing"
 
     def _kill_group(self) -> None:
         if sys.platform == "win32":
@@ -173,7 +174,7 @@ class Stream:
         child = self._child = Child(argv)
         first = child.line(self._first_within_s)
         if first is None:
-            raise ChildFailed(f"{argv[0]} has said nothing within {self._first_within_s:g} s")
+            raise ChildFailed(f"{child.name} has said nothing within {self._first_within_s:g} s")
         self._heard_at = time.monotonic()
         return first
 
@@ -194,7 +195,7 @@ class Stream:
         if found:
             self._heard_at = now
         elif now - self._heard_at > self._patience_s:
-            raise ChildFailed(f"{self._child.argv[0]} has said nothing for {now - self._heard_at:.0f} s")
+            raise ChildFailed(f"{self._child.name} has said nothing for {now - self._heard_at:.0f} s")
         return found
 
     def close(self) -> None:
