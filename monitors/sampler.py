@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -160,6 +161,8 @@ class Sampler:
             self._trees = Supervised("processes", lambda: ProcessTrees(roots), lambda _: None, limit_s, clock)
         self._stands_in_for = stands_in_for or {}
         self._group: TaskGroup | None = None
+        self._uuids: dict[str, str] = {}
+        """Of the devices at PCI addresses."""
         self._retimed = anyio.Event()
 
     @property
@@ -209,7 +212,7 @@ class Sampler:
         at = self._now()
         readings = [reading for source in self._sources.values() if (reading := source.take()) is not None]
         trees = (self._trees.take() if self._trees is not None else None) or ()
-        gpus = merged_gpus(readings)
+        gpus = self._recognised(merged_gpus(readings))
         used = attributed(gpus, {pid: tree.name for tree in trees for pid in tree.pids})
         return Sample(
             at,
@@ -217,6 +220,17 @@ class Sampler:
             gpus,
             tuple(TreeMemory(tree.name, tree.pid, tree.resident_bytes, used.get(tree.name, {})) for tree in trees),
             self.status,
+        )
+
+    def _recognised(self, gpus: tuple[GpuReading, ...]) -> tuple[GpuReading, ...]:
+        """Returns *gpus*, each by the UUID it has had before: not another one while the source that knows it best is stale."""
+        at_address = Counter(gpu.pci for gpu in gpus)
+        return tuple(
+            replace(gpu, uuid=self._uuids.setdefault(gpu.pci, gpu.uuid))
+            # Instances of one card share their address.
+            if gpu.pci and at_address[gpu.pci] == 1
+            else gpu
+            for gpu in gpus
         )
 
     async def _steps(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shlex
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -26,12 +27,14 @@ from app.errors import RequestError
 from app.telemetry import performance as telemetry
 from app.telemetry.bus import Bus
 from app.telemetry.performance import TOPIC, Performance
+from monitors import SOURCES, STANDS_IN_FOR
 from monitors.protocol import Disk, GpuReading, HostReading, Interface, Reading, Source
-from monitors.sampler import Sampler
+from monitors.sampler import Sampler, State
 from tests.asgi import Reply, call
 from tests.fake_upstream import argv
 from tests.fakes import free_port
 from tests.monitors.fakes import HOST, Fake, gpu
+from tests.program import ROOT
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
@@ -336,6 +339,33 @@ async def test_failure_of_the_monitor_itself_is_told_and_it_begins_anew(
             await until(lambda: len(made) > 2)
 
     assert "the hardware monitor failed" in caplog.text
+
+
+PAGE = ROOT / "docs" / "monitoring.md"
+
+
+def test_document_has_every_source_in_the_order_of_their_rank() -> None:
+    table = PAGE.read_text().partition("| source |")[2].partition("\n\n")[0]
+
+    assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(SOURCES)
+    for name, leaders in STANDS_IN_FOR.items():
+        (row,) = re.findall(rf"^\| `{name}` \|.*", table, re.MULTILINE)
+        assert {name, *leaders} == set(re.findall(r"`([a-z-]+)`", row))
+
+
+def test_document_has_every_state_of_a_source() -> None:
+    table = PAGE.read_text().partition("| state |")[2].partition("\n\n")[0]
+
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [state.value for state in State]
+
+
+async def test_document_has_every_member() -> None:
+    performance, _ = monitor(Fake(reading=Reading(HOST, [gpu()])), roots=lambda: {"me": os.getpid()})
+    document = await get(await once(performance))
+
+    page = PAGE.read_text()
+    members = {*document, *document["sys_stats"][0], *document["gpu_stats"][0], *document["models"][0]}
+    assert {name for name in members if f"`{name}`" not in page and f'"{name}"' not in page} == set()
 
 
 # The whole application

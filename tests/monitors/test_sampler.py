@@ -406,6 +406,27 @@ async def test_stand_in_is_asked_only_while_the_other_has_nothing() -> None:
     assert (sample.gpus, program.closed) == ((gpu(),), 1)
 
 
+async def test_device_keeps_its_uuid_while_the_source_that_knows_it_best_is_stale() -> None:
+    pci = "0000:01:00.0"
+    best, other = Fake("best", Reading(gpus=[gpu("GPU-1", pci=pci)])), Fake("other", Reading(gpus=[gpu(pci, pci=pci)]))
+    watching = sampler(best, other)
+    async with watching.opened():
+        await watching.turn()
+        best.fails = OSError("dead")
+        sample = await watching.turn()
+
+    assert sample.gpus == (gpu("GPU-1", pci=pci),)
+
+
+async def test_instances_of_one_card_keep_their_own_uuids() -> None:
+    cut = [gpu("MIG-1", pci="0000:01:00.0"), gpu("MIG-2", pci="0000:01:00.0")]
+    watching = sampler(Fake(reading=Reading(gpus=cut)))
+    async with watching.opened():
+        sample = await watching.turn()
+
+    assert sample.gpus == tuple(cut)
+
+
 async def test_memory_of_a_process_tree_is_told_with_its_share_of_each_gpu() -> None:
     me = os.getpid()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
