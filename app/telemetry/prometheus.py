@@ -57,6 +57,8 @@ class RequestMetrics:
         self._is_model = is_model
         self._models: set[str] = set()
         """Those that have labels of their own."""
+        self._counters: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
+        self._histograms: dict[tuple[Histogram, str], Histogram] = {}
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"hostler_{name}", text, labels, registry=registry)
@@ -88,15 +90,15 @@ class RequestMetrics:
         known = record.model in self._models or self._is_model(record.model)
         model = self._label(record.model) if known else UNKNOWN
         endpoint = record.req_path if record.req_path in self._endpoints else OTHER
-        self._requests.labels(model, endpoint, str(record.status)).inc()
-        self._duration.labels(model).observe(record.duration_ms / 1000)
+        self._counter(self._requests, model, endpoint, str(record.status)).inc()
+        self._histogram(self._duration, model).observe(record.duration_ms / 1000)
         for histogram, milliseconds in (
             (self._queued, record.queued_ms),
             (self._swap, record.swap_ms),
             (self._first_token, record.ttft_ms),
         ):
             if milliseconds >= 0:
-                histogram.labels(model).observe(milliseconds / 1000)
+                self._histogram(histogram, model).observe(milliseconds / 1000)
         for kind, tokens in (
             ("input", record.input_tokens),
             ("output", record.output_tokens),
@@ -105,12 +107,28 @@ class RequestMetrics:
             ("accepted", record.accepted_tokens),
         ):
             if tokens > 0:
-                self._tokens.labels(model, kind).inc(tokens)
+                self._counter(self._tokens, model, kind).inc(tokens)
         if record.prompt_per_second > 0:
-            self._reading.labels(model).observe(record.prompt_per_second)
+            self._histogram(self._reading, model).observe(record.prompt_per_second)
         if record.tokens_per_second > 0:
-            self._writing.labels(model).observe(record.tokens_per_second)
-            self._between.labels(model).observe(1 / record.tokens_per_second)
+            self._histogram(self._writing, model).observe(record.tokens_per_second)
+            self._histogram(self._between, model).observe(1 / record.tokens_per_second)
+
+    # The library looks a child up by way of a lock and the text of each label, which costs more than counting does.
+
+    def _counter(self, metric: Counter, *labels: str) -> Counter:
+        key = metric, labels
+        child = self._counters.get(key)
+        if child is None:
+            child = self._counters[key] = metric.labels(*labels)
+        return child
+
+    def _histogram(self, metric: Histogram, model: str) -> Histogram:
+        key = metric, model
+        child = self._histograms.get(key)
+        if child is None:
+            child = self._histograms[key] = metric.labels(model)
+        return child
 
     def announced(self, news: Announce, now: float) -> None:
         """Takes in a change of a model's phase. now: seconds of a monotonic clock."""

@@ -62,6 +62,8 @@ def main() -> int:
         if "hostler" in swaps:
             lines.append(figures.verdict("swap overhead", swaps["hostler"].overhead(), swap.BUDGET_MS, "ms"))
         print("\n".join(["\nhostler against its budgets:", *(f"  {line}" for line in lines)]) if lines else "")
+    if options.layers:
+        subprocess.run([sys.executable, "-m", "tests.bench.layers"], check=True, cwd=ROOT)
     if options.json:
         told = {
             "machine": machine,
@@ -89,6 +91,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", type=_words, metavar="NAMES", help="of direct, nginx, hostler, peer")
     parser.add_argument("--swap", action="store_true", help="measure what a swap costs, too")
     parser.add_argument("--swaps", type=int, default=10, metavar="N", help="how many (default %(default)s)")
+    parser.add_argument(
+        "--no-layers", dest="layers", action="store_false", help="leave out what our own layers cost, on and off"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single figure there")
     return parser.parse_args()
 
