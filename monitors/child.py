@@ -140,10 +140,15 @@ class OneShot:
         self.argv = tuple(argv)
         self._limit_s = limit_s
         self._child: Child | None = None
+        self._is_closed = False
 
     def text(self) -> str:
         """Returns what it prints. Raises ChildFailed if it fails or takes too long, OSError if it cannot be started."""
+        self._is_closed = False
         child = self._child = Child(self.argv)
+        if self._is_closed:
+            # By another thread, while it was being started.
+            child.close()
         try:
             return child.text(self._limit_s)
         finally:
@@ -152,6 +157,7 @@ class OneShot:
 
     def close(self) -> None:
         """Ends a run that is under way in another thread."""
+        self._is_closed = True
         if (child := self._child) is not None:
             child.close()
 
@@ -166,12 +172,17 @@ class Stream:
         self._patience_s = 3 * every_s + 1
         self._first_within_s = first_within_s
         self._child: Child | None = None
+        self._is_closed = False
         self._heard_at = 0.0
 
     def open(self, argv: Sequence[str]) -> str:
         """Starts it and returns its first line. Raises ChildFailed if there is none in time, OSError if it cannot be started."""
         self.close()
+        self._is_closed = False
         child = self._child = Child(argv)
+        if self._is_closed:
+            # By another thread, while it was being started.
+            child.close()
         first = child.line(self._first_within_s)
         if first is None:
             raise ChildFailed(f"{child.name} has said nothing within {self._first_within_s:g} s")
@@ -200,6 +211,7 @@ class Stream:
 
     def close(self) -> None:
         """Ends it. Safe to call again, and while another thread waits for a line."""
+        self._is_closed = True
         child, self._child = self._child, None
         if child is not None:
             child.close()

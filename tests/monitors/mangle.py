@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 
 from monitors.merge import objection
 from monitors.protocol import GpuReading, Reading
+
+steady = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For tests on a machine that is busy with others."""
 
 NASTY = (
     "nan",

@@ -12,7 +12,7 @@ from monitors.apple import UUID, Ioreg, Mactop, newest, parse_ioreg, parse_macto
 from monitors.child import ChildFailed
 from monitors.protocol import GpuReading, Unavailable
 from tests.monitors.fake_programs import Puppet, eventually, is_alive, program
-from tests.monitors.mangle import assert_sane, mangled, warped
+from tests.monitors.mangle import assert_sane, mangled, steady, warped
 
 FIXTURES = {path.name: path.read_text() for path in (Path(__file__).parent / "fixtures/apple").iterdir()}
 MACTOP = sorted(text for name, text in FIXTURES.items() if name.startswith("mactop"))
@@ -109,6 +109,7 @@ def test_recorded_readings_are_sane(name: str) -> None:
     assert None not in found
 
 
+@steady
 @given(mangled(MACTOP))
 @example("[" * 100_000)
 @example('{"gpu_usage": 1' + "0" * 5000 + "}")
@@ -117,12 +118,14 @@ def test_garbage_of_mactop_is_read_without_complaint(text: str) -> None:
     assert_sane([found] if found else [])
 
 
+@steady
 @given(st.data())
 def test_warped_lines_of_mactop_are_read_without_complaint(data: st.DataObject) -> None:
     found = parse_mactop(json.dumps(data.draw(warped(json.loads(M1)))))
     assert_sane([found] if found else [])
 
 
+@steady
 @given(mangled(IOREG), st.one_of(st.none(), st.integers()))
 def test_garbage_of_ioreg_is_read_without_complaint(text: str, host: int | None) -> None:
     assert_sane(parse_ioreg(text, host))

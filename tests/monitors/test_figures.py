@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from monitors import figures
-from tests.monitors.mangle import json_values
+from tests.monitors.mangle import json_values, steady
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,7 @@ def test_text_is_one_line_that_can_be_shown() -> None:
     assert figures.words(5) == ""
 
 
+@steady
 @given(st.one_of(json_values(), st.text()))
 def test_anything_is_a_figure_or_none(value: object) -> None:
     quantities = (figures.percent, figures.byte_count, figures.watts, figures.megahertz, figures.whole)
@@ -90,6 +91,7 @@ def test_anything_is_a_figure_or_none(value: object) -> None:
     assert figures.words(value).isprintable()
 
 
+@steady
 @given(json_values(), st.lists(st.text(max_size=3), max_size=3))
 def test_any_path_leads_somewhere_or_nowhere(value: object, path: list[str]) -> None:
     figures.at(value, *path)

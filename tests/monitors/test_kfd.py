@@ -10,7 +10,7 @@ from monitors.kfd import KFD, cards, pci_of, processes
 from monitors.protocol import ProcessMemory
 from monitors.sysfs import Sysfs
 from tests.monitors.machines import tree
-from tests.monitors.mangle import mangled
+from tests.monitors.mangle import mangled, steady
 from tests.monitors.test_sysfs import RADEON, card
 
 PROCESSOR = {"gpu_id": "0", "properties": "cpu_cores_count 16\nlocation_id 0\ndomain 0\n"}
@@ -54,6 +54,7 @@ def test_processes_stand_at_their_card(tmp_path: Path) -> None:
     assert gpu.processes == (ProcessMemory(815, 1048576), ProcessMemory(4711, 17896046592))
 
 
+@steady
 @given(st.one_of(mangled([FIRST["properties"], SECOND["properties"]]), st.text()))
 def test_any_properties_are_an_address_or_none(text: str) -> None:
     assert len(pci_of(text)) in {0, 12}

@@ -15,7 +15,7 @@ from hypothesis import given, strategies as st
 from monitors import lact
 from monitors.lact import Broken, Lact
 from monitors.protocol import GpuReading, Unavailable
-from tests.monitors.mangle import assert_sane, json_values, mangled, warped
+from tests.monitors.mangle import assert_sane, json_values, mangled, steady, warped
 
 FIXTURES = {path.stem: path.read_text() for path in (Path(__file__).parent / "fixtures/lact").glob("*.json")}
 KEYS = [entry["id"] for entry in json.loads(FIXTURES["devices"])["data"]]
@@ -265,6 +265,7 @@ def test_daemon_that_restarts_is_found_again(tmp_path: Path) -> None:
     assert before == after
 
 
+@steady
 @given(mangled(sorted(FIXTURES.values())))
 def test_garbage_is_an_answer_or_broken(text: str) -> None:
     try:
@@ -276,6 +277,7 @@ def test_garbage_is_an_answer_or_broken(text: str) -> None:
     assert_sane([card] if card else [])
 
 
+@steady
 @given(st.data())
 def test_warped_answers_are_read_without_complaint(data: st.DataObject) -> None:
     stats = data.draw(warped(json.loads(FIXTURES["amd"])["data"]))
@@ -283,6 +285,7 @@ def test_warped_answers_are_read_without_complaint(data: st.DataObject) -> None:
     assert_sane([card] if card else [])
 
 
+@steady
 @given(json_values())
 def test_any_list_of_devices_is_read(data: object) -> None:
     assert all(key for key, _ in lact.devices(data))

@@ -17,7 +17,7 @@ from hypothesis import given, strategies as st
 
 from monitors.nvidia import LOOK_AGAIN, Nvml, reading
 from monitors.protocol import GpuReading, ProcessMemory, Unavailable
-from tests.monitors.mangle import assert_sane, json_values, warped
+from tests.monitors.mangle import assert_sane, json_values, steady, warped
 from tests.monitors.record_nvml import recording
 from tests.monitors.recorded_nvml import Recorded
 
@@ -319,6 +319,7 @@ def test_recorded_readings_are_sane(name: str) -> None:
     assert_sane(found)
 
 
+@steady
 @given(st.data())
 def test_whatever_a_device_answers_is_read_without_complaint(data: st.DataObject) -> None:
     answers = {
@@ -340,6 +341,7 @@ def test_whatever_a_device_answers_is_read_without_complaint(data: st.DataObject
     assert_sane([reading(mangled if isinstance(mangled, dict) else answers, host)])
 
 
+@steady
 @given(st.dictionaries(st.sampled_from(["index", "uuid", "memory", "compute", "power", "fan", "pci"]), json_values()))
 def test_nonsense_is_read_without_complaint(answers: dict[str, object]) -> None:
     assert_sane([reading(answers)])

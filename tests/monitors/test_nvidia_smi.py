@@ -14,7 +14,7 @@ from monitors.child import ChildFailed
 from monitors.nvidia_smi import FIELDS, NvidiaSmi, Ticks, header, parse, reading
 from monitors.protocol import GpuReading, Unavailable
 from tests.monitors.fake_programs import Puppet, eventually, is_alive
-from tests.monitors.mangle import assert_sane, mangled
+from tests.monitors.mangle import assert_sane, mangled, steady
 
 FIXTURES = {path.stem: path.read_text() for path in (Path(__file__).parent / "fixtures/nvidia-smi").glob("*.csv")}
 HEADER = FIXTURES["two-cards"].splitlines()[0]
@@ -188,6 +188,7 @@ def test_recorded_readings_are_sane(name: str) -> None:
     assert_sane(cards)
 
 
+@steady
 @given(mangled(sorted(FIXTURES.values())), st.permutations(FIELDS), st.integers(2, len(FIELDS)))
 @example("index,name\n0,\n0,a", FIELDS, 2)
 def test_garbage_is_read_without_complaint(text: str, order: list[str], count: int) -> None:

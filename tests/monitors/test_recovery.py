@@ -14,7 +14,7 @@ from monitors.nvidia_smi import NvidiaSmi
 from monitors.protocol import Source
 from monitors.rocm_smi import RocmSmi
 from monitors.sampler import LONGEST_PAUSE_S, Sample, Sampler, State
-from tests.monitors.fake_programs import Puppet, eventually, is_alive
+from tests.monitors.fake_programs import Puppet, is_alive
 from tests.monitors.test_apple import FIXTURES as APPLE, ioreg
 from tests.monitors.test_nvidia_smi import card, puppet
 from tests.monitors.test_rocm_smi import FIXTURES as ROCM, obeying
@@ -39,6 +39,14 @@ async def turned(sampler: Sampler, clock: Clock) -> Sample:
     return await sampler.turn()
 
 
+async def until_stale(sampler: Sampler, clock: Clock) -> Sample:
+    """Takes turns until what has happened to the program has reached us."""
+    with anyio.fail_after(20):
+        while (sample := await turned(sampler, clock)).sources[0].state is State.OK:
+            pass
+        return sample
+
+
 def watching(make: Callable[[], Source], clock: Clock) -> Sampler:
     return Sampler({make().name: make}, clock=clock, gather_s=20, limit_s=20)
 
@@ -54,8 +62,7 @@ async def test_nvidia_smi_dies_and_is_back(tmp_path: Path, caplog: pytest.LogCap
         async with sampler.opened():
             before = [await turned(sampler, clock) for _ in range(TURNS)]
             smi.end(1)
-            eventually(lambda: not is_alive(smi.runs[0][0]))
-            dead = await turned(sampler, clock)
+            dead = await until_stale(sampler, clock)
             after = [await turned(sampler, clock) for _ in range(TURNS)]
 
     assert {len(sample.gpus) for sample in (*before, *after)} == {1}
@@ -91,9 +98,7 @@ async def test_mactop_raves_and_is_back(tmp_path: Path, caplog: pytest.LogCaptur
         async with sampler.opened():
             before = await turned(sampler, clock)
             mactop.say("fatal error: unexpected signal")
-            with anyio.fail_after(20):
-                while (stale := await turned(sampler, clock)).sources[0].state is State.OK:
-                    pass  # its words are on their way
+            stale = await until_stale(sampler, clock)
             after = await turned(sampler, clock)
 
     assert before.gpus == after.gpus

@@ -11,7 +11,7 @@ from monitors.child import ChildFailed
 from monitors.protocol import GpuReading, Unavailable
 from monitors.rocm_smi import RocmSmi, parse
 from tests.monitors.fake_programs import is_alive, program
-from tests.monitors.mangle import assert_sane, mangled
+from tests.monitors.mangle import assert_sane, mangled, steady
 
 FIXTURES = {path.stem: path.read_text() for path in (Path(__file__).parent / "fixtures/rocm-smi").glob("*.csv")}
 
@@ -98,6 +98,7 @@ def test_recorded_readings_are_sane(name: str) -> None:
     assert_sane(cards)
 
 
+@steady
 @given(mangled(sorted(FIXTURES.values())))
 @example("device,x\ncard0," + "9" * 200_000)
 @example('device,a\ncard0,"\0')

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from monitors.protocol import GpuReading, Unavailable
 from monitors.sysfs import INTEGRATED_INTEL, Card, Counted, Sysfs, amd, counted, intel, marketing_name, pci_name
-from tests.monitors.mangle import NASTY, assert_sane
+from tests.monitors.mangle import NASTY, assert_sane, steady
 
 RADEON = {
     "vendor": "0x1002",
@@ -282,11 +282,13 @@ def flat(files: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+@steady
 @given(st.dictionaries(st.sampled_from(sorted(flat(RADEON))), VALUES), st.booleans())
 def test_whatever_amdgpu_says_is_read(changes: dict[str, str], is_unified: bool) -> None:
     assert_sane([amd(Card(0, "amd", "", "AMD GPU", is_unified), flat(RADEON) | changes)])
 
 
+@steady
 @given(st.dictionaries(st.sampled_from(sorted(flat(ARC_XE | ARC_I915))), VALUES), st.floats(0, 1e9), st.floats(0, 1e9))
 def test_whatever_intels_drivers_say_is_read(changes: dict[str, str], then: float, now: float) -> None:
     files = flat(ARC_XE | ARC_I915)
@@ -295,6 +297,7 @@ def test_whatever_intels_drivers_say_is_read(changes: dict[str, str], then: floa
     assert_sane([intel(Card(0, "intel", "", "Intel GPU"), changed, before, counted(changed, now))])
 
 
+@steady
 @given(st.text(), st.text(max_size=5), st.text(max_size=5))
 def test_any_database_of_names_is_read(text: str, one: str, two: str) -> None:
     assert pci_name(text, one, two).isprintable()

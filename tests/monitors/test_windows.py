@@ -25,7 +25,7 @@ from monitors.windows import (
     WindowsCounters,
     parse,
 )
-from tests.monitors.mangle import assert_sane, mangled
+from tests.monitors.mangle import assert_sane, mangled, steady
 
 RECORDED = json.loads((Path(__file__).parent / "fixtures/windows/two-adapters.json").read_text())
 VALUES: Counters = {path: [(name, value) for name, value in values] for path, values in RECORDED["counters"].items()}
@@ -193,6 +193,7 @@ def test_description_of_an_adapter() -> None:
 NAMES = sorted({name for values in VALUES.values() for name, _ in values})
 
 
+@steady
 @given(
     st.dictionaries(st.sampled_from(COUNTERS), st.lists(st.tuples(mangled(NAMES), st.floats()), max_size=8)),
     st.booleans(),
