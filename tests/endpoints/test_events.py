@@ -110,7 +110,7 @@ async def test_unknown_type_is_refused_with_those_there_are() -> None:
     assert reply.status_code == 400
     assert reply.json()["error"]["message"] == (
         "unknown type of event 'models' in ?types=; there are logData, modelStatus, uiConfig, profileChanged, inflight, "
-        "queue, activity, reload"
+        "queue, activity, reload, performance"
     )
 
 
