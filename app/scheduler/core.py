@@ -1,5 +1,8 @@
 """The scheduler: who may run, who must go, who waits.
 
+It is one long file because its rules must be read against each other; the queue, failures, learned times and estimates, which
+decide nothing, are files of their own.
+
 Two rules hold in this file:
 
 1. Everything that decides about instances, tickets and leases is here, and nothing else is: no clock (every entry is given
