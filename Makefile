@@ -32,7 +32,7 @@ run: install
 test: lint types cover
 
 test-fast: install
-	HYPOTHESIS_PROFILE=fast $(BIN)/pytest -q -n 2 -m "not e2e and not slow"
+	HYPOTHESIS_PROFILE=fast $(BIN)/pytest -q -n 4 -m "not e2e and not slow"
 
 lint: install
 	$(BIN)/ruff check

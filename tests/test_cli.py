@@ -219,6 +219,7 @@ def test_program_says_when_every_machine_can_use_it(config: Path, tmp_path: Path
         assert program.answers()
 
 
+@pytest.mark.slow
 def test_files_that_come_and_go_in_the_folder_are_noticed(tmp_path: Path) -> None:
     folder = tmp_path / "config"
     folder.mkdir()

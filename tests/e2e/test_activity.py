@@ -136,6 +136,7 @@ def stored(folder: Path, *flags: str) -> str:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_activity_outlives_a_sigkill_in_the_middle_of_writing(tmp_path: Path) -> None:
     config = stored(tmp_path)
@@ -177,6 +178,7 @@ def test_activity_outlives_a_sigkill_in_the_middle_of_writing(tmp_path: Path) ->
         assert store.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_what_was_learned_of_loads_outlives_a_restart(tmp_path: Path) -> None:
     config = stored(tmp_path, "--start-delay", "0.3")
@@ -252,6 +254,7 @@ def numbers(program: Program, model: str, count: int) -> list[int]:
     return [int(json.loads(event)["choices"][0]["delta"]["content"].split()[1]) for event in events]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_viewers_that_read_nothing_slow_no_stream_and_take_no_memory(tmp_path: Path) -> None:
     ports = [free_port(), free_port()]

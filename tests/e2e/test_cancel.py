@@ -16,7 +16,7 @@ from tests.fake_upstream import argv
 from tests.fakes import free_port
 from tests.program import PATIENCE_S, Program, hostler
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 def _config(*models: str) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anthropic.types import MessageParam
     from openai.types.chat import ChatCompletionMessageParam
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 FILE = bytes(range(256)) * 5000 + b"\r\n--boundary\r\n\x00"
 """An upload over a megabyte, so that it is spooled, with every byte there is and something like a boundary in it."""

@@ -20,7 +20,7 @@ from tests.fake_upstream import argv
 from tests.fakes import free_port
 from tests.program import PATIENCE_S, Program, hostler, running
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 STREAMS = 50
 

@@ -21,7 +21,7 @@ import pytest
 from tests.e2e.test_reload import Configuration, of, pids, reload
 from tests.program import PATIENCE_S, Program, hostler
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 def preloading(configuration: Configuration, *models: str) -> str:

@@ -336,6 +336,7 @@ async def test_client_that_leaves_is_forgotten() -> None:
                 await anyio.sleep(0.001)
 
 
+@pytest.mark.slow
 async def test_two_hundred_clients_get_everything_and_share_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 
@@ -393,6 +394,7 @@ async def until_subscribed(world: World, count: int) -> None:
             await anyio.sleep(0.001)
 
 
+@pytest.mark.slow
 async def test_client_that_does_not_read_costs_no_memory_and_nobody_else_anything() -> None:
     """What is counted: every event reaches the other one, every chunk its client, while nothing of the first is taken."""
     world = World()

@@ -219,6 +219,7 @@ async def test_secrets_of_requests_in_flight_are_not_shown() -> None:
     assert (shown["req_path"], shown["method"], shown["remote_ip"]) == ("/v1/completions", "POST", "127.0.0.1")
 
 
+@pytest.mark.slow
 async def test_long_list_is_whole_and_harmless_inside_html() -> None:
     async with hosting(catalog(model("a", concurrency_limit=1000))) as host:
         behaviour = host.launcher.model("a", ready=False)

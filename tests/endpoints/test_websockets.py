@@ -239,6 +239,7 @@ async def test_hundred_at_once_are_kept_apart() -> None:
     assert answers == {number: f"hello {number}" for number in range(100)}
 
 
+@pytest.mark.slow
 async def test_slow_client_slows_the_model_down() -> None:
     launcher = SocketLauncher()
     async with hosting(one(), launcher) as host:
@@ -257,6 +258,7 @@ async def test_slow_client_slows_the_model_down() -> None:
         await until(lambda: host.leases("a") == 0)
 
 
+@pytest.mark.slow
 async def test_slow_model_slows_the_client_down_and_a_lost_client_is_noticed_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -118,6 +118,7 @@ def test_garbage_of_mactop_is_read_without_complaint(text: str) -> None:
     assert_sane([found] if found else [])
 
 
+@pytest.mark.slow
 @steady
 @given(st.data())
 def test_warped_lines_of_mactop_are_read_without_complaint(data: st.DataObject) -> None:

@@ -277,6 +277,7 @@ def test_garbage_is_an_answer_or_broken(text: str) -> None:
     assert_sane([card] if card else [])
 
 
+@pytest.mark.slow
 @steady
 @given(st.data())
 def test_warped_answers_are_read_without_complaint(data: st.DataObject) -> None:

@@ -178,6 +178,7 @@ def test_path_deeper_than_the_stack_is_refused() -> None:
         with_set(b"{}", ".".join(["a"] * 20_000))
 
 
+@pytest.mark.slow
 def test_hundred_thousand_members_and_doubles_cost_no_more_than_reading_them() -> None:
     """Looking for each among all the others would take minutes: the test's time limit is the assertion."""
     body = b"{%b}" % b",".join([b'"a":[{}]', b'"b":{"a":"\\"\\\\"}'] * 100_000)
