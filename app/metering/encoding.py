@@ -1,7 +1,7 @@
 """gzip, deflate, zstd and brotli -> plain bytes, as they come and within bounds.
 
 The client gets the upstream's bytes as they are; what is decoded here is only looked at. So an encoding that is not known, or
-for which the library is not installed (brotli, an optional one), costs the usage of that answer and nothing else.
+whose library is missing or cannot bound its output (brotli before 1.2), costs the usage of that answer and nothing else.
 
 Output comes in pieces of bounded size and nobody keeps them, so a bomb can cost time only, and that ends with the bounds: an
 answer may become RATIO times as long as it was, and FREE bytes more. Text that models write shrinks to a tenth, in a stream less.

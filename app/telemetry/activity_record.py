@@ -1,7 +1,7 @@
 """One finished request, as it is remembered, and its row in the store.
 
 A `msgspec.Struct` and not a dataclass: one is made for every request, and a frozen dataclass of this many fields takes
-six times as long to make.
+five times as long to make (3.3 µs against 0.6, measured).
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from app.config.catalog import Model
 from app.exchange import KEY, Exchange
+from app.telemetry.redact import REDACTED, is_secret
 from app.telemetry.times import LAYOUTS
 
 if TYPE_CHECKING:
@@ -25,11 +26,6 @@ RawHeaders = Iterable[tuple[bytes, bytes]]
 
 Change = Literal["upsert", "remove"]
 """What has become of an entry: it is new or has its response's head, or it is gone."""
-
-SECRET = frozenset({b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key"})
-"""Headers whose values nobody is shown. Source: compatibility specification 6.7."""
-
-REDACTED = "[REDACTED]"
 
 
 class Entry:
@@ -181,6 +177,6 @@ def shown(headers: RawHeaders) -> dict[str, str]:
     for name, value in headers:
         found.setdefault(
             "-".join(part.capitalize() for part in name.decode("latin-1").split("-")),
-            REDACTED if name.lower() in SECRET else value.decode("utf-8", "replace"),
+            REDACTED if is_secret(name) else value.decode("utf-8", "replace"),
         )
     return dict(sorted(found.items()))

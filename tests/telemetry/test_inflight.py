@@ -126,7 +126,13 @@ async def test_path_is_the_one_asked_for_and_below_upstream_the_models_own(
     assert entry.path == told
 
 
-@pytest.mark.parametrize("name", [b"authorization", b"Proxy-Authorization", b"cookie", b"Set-Cookie", b"X-API-Key"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"authorization", b"Proxy-Authorization", b"cookie", b"Set-Cookie", b"X-API-Key", b"api-key", b"X-Goog-Api-Key",
+        b"X-Auth-Token",
+    ],
+)  # fmt: skip
 def test_secret_header_is_not_shown(name: bytes) -> None:
     assert list(shown([(name, b"secret"), (b"x", b"y")]).values()).count("[REDACTED]") == 1
     assert "secret" not in str(shown([(name, b"secret")]))
