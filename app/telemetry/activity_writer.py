@@ -6,6 +6,8 @@ Rules
 - The thread takes what has gathered every `BATCH_S` seconds, in one transaction. A killed program loses that much.
 - The list has a bound. When the disk cannot keep up, the oldest that are not written are lost, counted, and told of once.
 - Whoever reads asks for what was added so far to be written first (`flush`), which cuts the wait short.
+- A store that is meant to be in memory is not written before somebody reads: until then the newest records are kept as they are,
+  since most of them would be deleted again before they are looked at, and a row costs ten times what keeping a record does.
 - Which database it is, and what happens when it fails, is the business of its `Place`.
 """
 
@@ -61,6 +63,8 @@ class _Work(NamedTuple):
     jobs: list[_Job]
     lost: int
     """Records lost that the operator has not been told of."""
+    is_asked_for: bool
+    """Whether somebody waits for it to be written."""
     is_last: bool
 
 
@@ -98,6 +102,8 @@ class Writer:
 
         # of the thread
         self._place = Place(settings, self._reserve, retry_s)
+        self._kept: list[tuple[int, ActivityRecord]] = []
+        """Records that are not rows yet, because nobody has asked."""
         self._losing = False
         self._thread: threading.Thread | None = None
 
@@ -213,12 +219,11 @@ class Writer:
                     self._on_batch([record for _, record in work.batch])
             except Exception:
                 logger.exception("activity could not be counted")
-            try:
-                if work.batch:
-                    self._place.write([row_of(*each) for each in in_turns(work.batch)], time.monotonic())
-            except Exception:
-                logger.exception("%d activity records are lost: not even memory takes them", len(work.batch))
-                self.lost += len(work.batch)
+            self._kept += work.batch
+            if self._place.settings.path is None and not work.is_asked_for:
+                del self._kept[: -self._place.settings.rows_in_memory or None]
+            else:
+                self._write()
             try:
                 for job in work.jobs:
                     job.run()
@@ -227,7 +232,8 @@ class Writer:
                 logger.exception("the activity store could not be looked after")
             with self._turn:
                 # The numbers that were given and do not wait are done with, whatever the records are called now.
-                self._done = (self._queue[0][0] if self._queue else self._next) - 1
+                waiting = self._kept or self._queue
+                self._done = (waiting[0][0] if waiting else self._next) - 1
                 self._turn.notify_all()
             for job in work.jobs:
                 job.ended.set()
@@ -235,13 +241,23 @@ class Writer:
                 self._place.close(time.monotonic())
                 return
 
+    def _write(self) -> None:
+        kept, self._kept = self._kept, []
+        try:
+            if kept:
+                self._place.write([row_of(*each) for each in in_turns(kept)], time.monotonic())
+        except Exception:
+            logger.exception("%d activity records are lost: not even memory takes them", len(kept))
+            self.lost += len(kept)
+
     def _take(self) -> _Work:
         with self._turn:
             pause = self._place.pause(time.monotonic())
-            self._turn.wait_for(lambda: self._queue or self._jobs or self._ending, pause)
+            self._turn.wait_for(lambda: self._queue or self._jobs or self._hurried or self._ending, pause)
             if self._queue:
                 self._turn.wait_for(lambda: self._hurried or self._jobs or self._ending, BATCH_S)
-            work = _Work(self._queue, self._jobs, self._lost_now, self._ending)
+            is_asked_for = self._hurried or bool(self._jobs)
+            work = _Work(self._queue, self._jobs, self._lost_now, is_asked_for, self._ending)
             self._queue, self._jobs, self._lost_now = [], [], 0
             self._woken = self._hurried = False
             return work

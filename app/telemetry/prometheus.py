@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from app.scheduler.instances import Phase
+from app.telemetry.tallies import Counts, Distributions
 
 if TYPE_CHECKING:
     from app.scheduler.commands import Announce
@@ -57,27 +58,25 @@ class RequestMetrics:
         self._is_model = is_model
         self._models: set[str] = set()
         """Those that have labels of their own."""
-        self._counters: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
-        self._histograms: dict[tuple[Histogram, str], Histogram] = {}
 
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"hostler_{name}", text, labels, registry=registry)
+        def counts(name: str, text: str, *labels: str) -> Counts:
+            return Counts(f"hostler_{name}", text, labels, registry)
 
-        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-            return Histogram(f"hostler_{name}", text, ("model",), buckets=buckets, registry=registry)
+        def distributions(name: str, text: str, buckets: tuple[float, ...]) -> Distributions:
+            return Distributions(f"hostler_{name}", text, buckets, registry)
 
-        self._requests = counter("requests", "Finished requests.", "model", "endpoint", "status")
-        self._tokens = counter("tokens", "Tokens read (input), generated (output) and so on.", "model", "kind")
-        self._duration = histogram("request_duration_seconds", "From arrival to the last byte.", SECONDS)
-        self._queued = histogram("queue_wait_seconds", "Waiting for a turn, the swap not counted.", SECONDS)
-        self._swap = histogram("swap_wait_seconds", "Waiting for models to stop and to load.", SECONDS)
-        self._first_token = histogram("time_to_first_token_seconds", "From arrival to the first token.", SECONDS)
-        self._between = histogram("inter_token_seconds", "Mean time of a token after the first.", BETWEEN_TOKENS)
-        self._reading = histogram("prompt_tokens_per_second", "Speed of reading prompts.", PER_SECOND)
-        self._writing = histogram("generated_tokens_per_second", "Speed of generating.", PER_SECOND)
-        self._loads = histogram("model_load_seconds", "From a model's start until it is ready.", SECONDS)
-        self._stops = histogram("model_stop_seconds", "From the order to stop until a model is gone.", SECONDS)
-        self._ends = counter("model_ends", "Ends of models, by reason.", "model", "reason")
+        self._requests = counts("requests", "Finished requests.", "model", "endpoint", "status").by_labels
+        self._tokens = counts("tokens", "Tokens read (input), generated (output) and so on.", "model", "kind").by_labels
+        self._duration = distributions("request_duration_seconds", "From arrival to the last byte.", SECONDS)
+        self._queued = distributions("queue_wait_seconds", "Waiting for a turn, the swap not counted.", SECONDS)
+        self._swap = distributions("swap_wait_seconds", "Waiting for models to stop and to load.", SECONDS)
+        self._first_token = distributions("time_to_first_token_seconds", "From arrival to the first token.", SECONDS)
+        self._between = distributions("inter_token_seconds", "Mean time of a token after the first.", BETWEEN_TOKENS)
+        self._reading = distributions("prompt_tokens_per_second", "Speed of reading prompts.", PER_SECOND)
+        self._writing = distributions("generated_tokens_per_second", "Speed of generating.", PER_SECOND)
+        self._loads = distributions("model_load_seconds", "From a model's start until it is ready.", SECONDS)
+        self._stops = distributions("model_stop_seconds", "From the order to stop until a model is gone.", SECONDS)
+        self._ends = counts("model_ends", "Ends of models, by reason.", "model", "reason").by_labels
         self._began: dict[str, tuple[Phase, float]] = {}
         """Models that load or stop, and since when."""
 
@@ -90,45 +89,29 @@ class RequestMetrics:
         known = record.model in self._models or self._is_model(record.model)
         model = self._label(record.model) if known else UNKNOWN
         endpoint = record.req_path if record.req_path in self._endpoints else OTHER
-        self._counter(self._requests, model, endpoint, str(record.status)).inc()
-        self._histogram(self._duration, model).observe(record.duration_ms / 1000)
-        for histogram, milliseconds in (
-            (self._queued, record.queued_ms),
-            (self._swap, record.swap_ms),
-            (self._first_token, record.ttft_ms),
-        ):
-            if milliseconds >= 0:
-                self._histogram(histogram, model).observe(milliseconds / 1000)
-        for kind, tokens in (
-            ("input", record.input_tokens),
-            ("output", record.output_tokens),
-            ("cached", record.cached_tokens),
-            ("drafted", record.drafted_tokens),
-            ("accepted", record.accepted_tokens),
-        ):
-            if tokens > 0:
-                self._counter(self._tokens, model, kind).inc(tokens)
+        _add(self._requests, (model, endpoint, str(record.status)), 1)
+        self._duration.observe(model, record.duration_ms / 1000)
+        if record.queued_ms >= 0:
+            self._queued.observe(model, record.queued_ms / 1000)
+        if record.swap_ms >= 0:
+            self._swap.observe(model, record.swap_ms / 1000)
+        if record.ttft_ms >= 0:
+            self._first_token.observe(model, record.ttft_ms / 1000)
+        if record.input_tokens > 0:
+            _add(self._tokens, (model, "input"), record.input_tokens)
+        if record.output_tokens > 0:
+            _add(self._tokens, (model, "output"), record.output_tokens)
+        if record.cached_tokens > 0:
+            _add(self._tokens, (model, "cached"), record.cached_tokens)
+        if record.drafted_tokens > 0:
+            _add(self._tokens, (model, "drafted"), record.drafted_tokens)
+        if record.accepted_tokens > 0:
+            _add(self._tokens, (model, "accepted"), record.accepted_tokens)
         if record.prompt_per_second > 0:
-            self._histogram(self._reading, model).observe(record.prompt_per_second)
+            self._reading.observe(model, record.prompt_per_second)
         if record.tokens_per_second > 0:
-            self._histogram(self._writing, model).observe(record.tokens_per_second)
-            self._histogram(self._between, model).observe(1 / record.tokens_per_second)
-
-    # The library looks a child up by way of a lock and the text of each label, which costs more than counting does.
-
-    def _counter(self, metric: Counter, *labels: str) -> Counter:
-        key = metric, labels
-        child = self._counters.get(key)
-        if child is None:
-            child = self._counters[key] = metric.labels(*labels)
-        return child
-
-    def _histogram(self, metric: Histogram, model: str) -> Histogram:
-        key = metric, model
-        child = self._histograms.get(key)
-        if child is None:
-            child = self._histograms[key] = metric.labels(model)
-        return child
+            self._writing.observe(model, record.tokens_per_second)
+            self._between.observe(model, 1 / record.tokens_per_second)
 
     def announced(self, news: Announce, now: float) -> None:
         """Takes in a change of a model's phase. now: seconds of a monotonic clock."""
@@ -139,16 +122,16 @@ class RequestMetrics:
                 self._began[news.model] = news.phase, now
             case Phase.READY:
                 if before is not None:
-                    self._loads.labels(model).observe(now - before[1])
+                    self._loads.observe(model, now - before[1])
             case Phase.STOPPING:
                 self._began[news.model] = news.phase, now
-                self._ends.labels(model, "failed" if news.cause is None else news.cause.value).inc()
+                _add(self._ends, (model, "failed" if news.cause is None else news.cause.value), 1)
             case Phase.STOPPED:
                 if before is not None and before[0] is Phase.STOPPING:
-                    self._stops.labels(model).observe(now - before[1])
+                    self._stops.observe(model, now - before[1])
                 else:
                     # Gone without having been told to: it could not be launched, or ended by itself at once.
-                    self._ends.labels(model, "failed").inc()
+                    _add(self._ends, (model, "failed"), 1)
 
     def _label(self, model: str) -> str:
         if model in self._models:
@@ -189,3 +172,7 @@ class Standing(Collector):
                 state.add_metric([model, phase.value], float(phase is its.phase))
         limit = GaugeMetricFamily("hostler_queue_limit", "Requests that may wait at once.", value=max_queued)
         yield from (serving, queued, state, limit)
+
+
+def _add(counts: dict[tuple[str, ...], float], labels: tuple[str, ...], amount: float) -> None:
+    counts[labels] = counts.get(labels, 0) + amount
