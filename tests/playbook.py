@@ -87,9 +87,16 @@ def Stop(model: str, generation: int, cause: StopCause) -> commands.Stop:  # noq
     return commands.Stop(ModelId(model), generation, cause)
 
 
-def Announce(model: str, phase: Phase, reason: str, cause: StopCause | None = ANY) -> commands.Announce:  # noqa: N802
-    """cause: not compared unless it is given."""
-    return commands.Announce(ModelId(model), phase, reason, cause)
+def Announce(  # noqa: N802
+    model: str,
+    phase: Phase,
+    reason: str,
+    cause: StopCause | None = ANY,
+    room_for: ModelId | None = ANY,
+    victims: tuple[ModelId, ...] = ANY,
+) -> commands.Announce:
+    """cause, room_for, victims: not compared unless they are given."""
+    return commands.Announce(ModelId(model), phase, reason, cause, room_for, victims)
 
 
 def group(name: str, members: str, *, swap: bool = True, exclusive: bool = True, persistent: bool = False) -> Group:

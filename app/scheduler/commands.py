@@ -85,6 +85,10 @@ class Announce:
     reason: str
     cause: StopCause | None = None
     """Of STOPPING: why it was stopped; None: it has failed by itself."""
+    room_for: ModelId | None = None
+    """Of STOPPING: the model for which it has to go, if it is evicted."""
+    victims: tuple[ModelId, ...] = ()
+    """Of STARTING: those that were stopped for it, in that order."""
 
 
 Command = Grant | Refuse | Start | Stop | Announce

@@ -108,8 +108,8 @@ class Scheduler:
         self._leases: dict[Ticket, tuple[Instance, float]] = {}
         """Who serves a ticket, and since when. Instances may be gone by the time their leases end."""
         self._failures = Failures()
-        self._swaps: dict[ModelId, float] = {}
-        """Waiting models for which something was told to stop, and since when."""
+        self._swaps: dict[ModelId, tuple[float, tuple[ModelId, ...]]] = {}
+        """Waiting models for which something was told to stop, since when, and what."""
         self._generation = 0
         self._shutting_down = False
         self._chosen: tuple[ModelId, Plan] | None = None
@@ -390,9 +390,12 @@ class Scheduler:
 
     def _evict(self, plan: Plan, model: ModelId) -> None:
         """Stops the victims of *plan*: all at once, for until all of them may go, those that are idle stay useful."""
-        self._swaps.setdefault(model, self._now)
+        since, gone = self._swaps.get(model, (self._now, ()))
         for victim in sorted((self._instances[victim] for victim in plan.evict), key=lambda each: each.generation):
-            self._stop(victim, StopCause.EVICTED, f"makes room for {model}: {plan.reason}")
+            if victim.phase in LIVE:
+                gone = tuple(dict.fromkeys((*gone, victim.model)))
+                self._stop(victim, StopCause.EVICTED, f"makes room for {model}: {plan.reason}", model)
+        self._swaps[model] = since, gone
 
     def _expire(self) -> None:
         """Stops what has been idle for too long."""
@@ -531,21 +534,28 @@ class Scheduler:
     def _start(self, model: ModelId, reason: str) -> None:
         self._generation += 1
         launch = self._terms[model].launch
-        swap_since = self._swaps.get(model, self._now)
+        swap_since, victims = self._swaps.get(model, (self._now, ()))
         self._instances[model] = instance = Instance(model, self._generation, launch, self._now, swap_since)
         self._forget_answers()
         self._commands.append(Start(model, self._generation))
-        self._commands.append(Announce(model, instance.phase, reason))
+        self._commands.append(Announce(model, instance.phase, reason, victims=victims))
 
-    def _stop(self, instance: Instance, cause: StopCause, reason: str) -> None:
+    def _stop(self, instance: Instance, cause: StopCause, reason: str, room_for: ModelId | None = None) -> None:
         if instance.phase in LIVE:
-            self._enter(instance, Phase.STOPPING, reason, cause)
+            self._enter(instance, Phase.STOPPING, reason, cause, room_for)
             self._commands.append(Stop(instance.model, instance.generation, cause))
 
-    def _enter(self, instance: Instance, phase: Phase, reason: str, cause: StopCause | None = None) -> None:
+    def _enter(
+        self,
+        instance: Instance,
+        phase: Phase,
+        reason: str,
+        cause: StopCause | None = None,
+        room_for: ModelId | None = None,
+    ) -> None:
         instance.phase = phase
         instance.since = self._now
-        self._commands.append(Announce(instance.model, phase, reason, cause))
+        self._commands.append(Announce(instance.model, phase, reason, cause, room_for))
 
     def _refuse(self, ticket: Ticket, refusal: Refusal, detail: str = "", retry_after_s: float = 0.0) -> None:
         self._commands.append(Refuse(ticket, refusal, detail, retry_after_s))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from app.scheduler.commands import Refusal, StopCause
 from app.scheduler.events import Terms, Tick
 from app.scheduler.instances import ModelView, Phase, QueuedView
+from planners.protocol import ModelId
 from tests.playbook import (
+    ANY,
     Announce,
     Arrived,
     Ending,
@@ -18,6 +20,7 @@ from tests.playbook import (
     Refuse,
     Start,
     Stop,
+    group,
 )
 
 
@@ -104,6 +107,33 @@ def test_every_change_of_phase_is_announced_with_its_reason(play: type[Playbook]
     book >> Ending("b", 2, "exited with code 1") << Refuse(2, Refusal.START_FAILED, "exited with code 1")
     book << Announce("b", Phase.STOPPING, "exited with code 1")
     book >> Exited("b", 2, "exited with code 1") << Announce("b", Phase.STOPPED, "exited with code 1")
+
+
+def test_swap_is_announced_with_whom_it_serves_and_who_went(play: type[Playbook]) -> None:
+    book = play("abc", group("pair", "ab", swap=False), group("alone", "c"), announce=True)
+    for ticket, model in enumerate("ab", 1):
+        book >> Arrived(ticket, model) << Start(model, ticket)
+        book << Announce(model, Phase.STARTING, ANY, None, None, victims=())
+        book >> Left(ticket)
+        book >> Ready(model, ticket) << Announce(model, Phase.READY, "ready", room_for=None)
+    book >> Arrived(3, "c")
+    for generation, model in enumerate("ab", 1):
+        book << Announce(model, Phase.STOPPING, ANY, StopCause.EVICTED, room_for=ModelId("c"), victims=())
+        book << Stop(model, generation, StopCause.EVICTED)
+    book >> Exited("b", 2, "stopped") << Announce("b", Phase.STOPPED, "stopped")
+    book >> Exited("a", 1, "stopped") << Announce("a", Phase.STOPPED, "stopped")
+    book << Start("c", 3) << Announce("c", Phase.STARTING, "nothing else runs", victims=(ModelId("a"), ModelId("b")))
+
+
+def test_swap_that_was_given_up_is_not_announced_with_a_later_load(play: type[Playbook]) -> None:
+    book = play("ab", announce=True)
+    book >> Arrived(1, "a") << Start("a", 1) << Announce("a", Phase.STARTING, "nothing else runs")
+    book >> Left(1)
+    book >> Ready("a", 1) << Announce("a", Phase.READY, "ready")
+    book >> Arrived(2, "b") << Announce("a", Phase.STOPPING, ANY) << Stop("a", 1, StopCause.EVICTED)
+    book >> Left(2)
+    book >> Exited("a", 1, "stopped") << Announce("a", Phase.STOPPED, "stopped")
+    book >> Arrived(3, "b") << Start("b", 2) << Announce("b", Phase.STARTING, "nothing else runs", victims=())
 
 
 def test_idle_model_is_announced_to_stop_for_its_ttl(play: type[Playbook]) -> None:

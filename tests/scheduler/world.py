@@ -238,7 +238,7 @@ class World:
                 assert run.phase is not Phase.STOPPING, "stopped twice"
                 self._check_stop(model, run, cause, event)
                 run.phase, run.since = Phase.STOPPING, self.now
-            case Announce(model, phase, reason, _):
+            case Announce(model, phase, reason):
                 assert reason
                 assert phase is not self.phases.get(model, Phase.STOPPED), "announced twice"
                 self.phases[model] = phase
