@@ -190,12 +190,12 @@ export interface Percentiles {
   p99: number;
 }
 
-export interface Histogram {
+export interface Histogram extends Percentiles {
   bins: number[];
   min: number;
   max: number;
-  bin_size: number;
-  percentiles: Percentiles;
+  /** 0: all values are the same, and in the one bin. */
+  binSize: number;
 }
 
 export interface ActivityStats {
@@ -206,8 +206,9 @@ export interface ActivityStats {
   prompt_histogram: Histogram | null;
   gen_histogram: Histogram | null;
   ttft_histogram: Histogram | null;
-  queued_ms: Percentiles | null;
-  swap_ms: Percentiles | null;
+  /** Of those that waited at all: how many, and how long. */
+  queued_ms: (Percentiles & { count: number }) | null;
+  swap_ms: (Percentiles & { count: number }) | null;
 }
 
 export interface Capture {
@@ -216,9 +217,11 @@ export interface Capture {
   req_headers: Record<string, string>;
   /** Base64; null: there is none. */
   req_body: string | null;
-  resp_headers: Record<string, string>;
+  /** null: it ended before there were any. */
+  resp_headers: Record<string, string> | null;
   resp_body: string | null;
   method: string;
+  /** 0: it ended before there was one. */
   status: number;
   time: string;
   duration_ms: number;
