@@ -58,6 +58,18 @@ export class LogRing {
   }
 
   /**
+   * Tells *listener* at once all that is kept, as restarted, and then what is new.
+   * @param {Listener} listener
+   * @returns {() => void} ends it
+   */
+  follow(listener) {
+    // What the others are about to be told is kept already, and would come twice.
+    if (this._isDue) this._tell();
+    listener(this.text(), true);
+    return this.subscribe(listener);
+  }
+
+  /**
    * @param {Listener} listener
    * @returns {() => void} ends it
    */
@@ -87,14 +99,18 @@ export class LogRing {
     this._isDue = true;
     // Not drawn while the tab is hidden, and so not told either.
     requestAnimationFrame(() => {
-      const text = this._fresh;
-      const restarted = this._restarted;
-      this._isDue = false;
-      this._fresh = "";
-      this._restarted = false;
-      this.version.value += 1;
-      for (const listener of this._listeners) listener(text, restarted);
+      if (this._isDue) this._tell();
     });
+  }
+
+  _tell() {
+    const text = this._fresh;
+    const restarted = this._restarted;
+    this._isDue = false;
+    this._fresh = "";
+    this._restarted = false;
+    this.version.value += 1;
+    for (const listener of this._listeners) listener(text, restarted);
   }
 }
 
