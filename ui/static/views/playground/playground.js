@@ -48,7 +48,7 @@ export default function Playground() {
   }, [asked, tab]);
   return html`
     <section class="playground">
-      <h1 class="visually-hidden">Playground</h1>
+      <h1 class="unseen">Playground</h1>
       <${Tabs}
         label="Playground"
         tabs=${TABS}
