@@ -1,16 +1,16 @@
-"""`GET /`: what a person sees who opens the URL in a browser."""
+"""`GET /`, and the page that stands in for the one at `/ui/` where that is not made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from starlette.routing import Route
 
 from app import __version__
-from app.asgi import send_bytes
 from app.config.catalog import Catalog
+from app.middleware.paths import send_redirect
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -18,37 +18,42 @@ if TYPE_CHECKING:
 _PAGES = (
     ("/v1/models", "the models"),
     ("/running", "those that are loaded"),
-    ("/logs", "the log"),
     ("/logs/stream", "the log as it grows"),
+    ("/metrics", "figures for Prometheus"),
     ("/health", "whether Hostler answers"),
     ("/api/version", "its version"),
 )
 
 
-def routes(current: Callable[[], Catalog]) -> list[Route]:
-    """Returns the route of this module. current: gives the configuration in force."""
-    return [Route("/", Index(current), methods=["GET"])]
+def routes() -> list[Route]:
+    """Returns the route of this module."""
+    return [Route("/", Index(), methods=["GET"])]
 
 
 class Index:
-    """ASGI endpoint: a page that says what is here and where."""
+    """ASGI endpoint: sends to the page."""
 
-    def __init__(self, current: Callable[[], Catalog]) -> None:
-        self._current = current
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answers."""
-        models = "".join(
-            f"<li><a href='/upstream/{escape(model.id, quote=True)}/'>{escape(model.id)}</a> {escape(model.description)}"
-            for model in self._current().models.values()
-            if not model.unlisted
-        )
-        pages = "".join(f"<li><a href='{path}'>{path}</a> {what}" for path, what in _PAGES)
-        page = (
-            "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-            f"<title>Hostler</title><h1>Hostler {__version__}</h1>"
-            "<p>Point OpenAI and Anthropic clients at this address; a model is loaded when it is asked for.</p>"
-            f"<h2>Models</h2><ul>{models}</ul><h2>Pages</h2><ul>{pages}</ul></html>\n"
-        )
-        headers = [(b"content-security-policy", b"default-src 'none'"), (b"x-content-type-options", b"nosniff")]
-        await send_bytes(send, 200, page.encode(), b"text/html; charset=utf-8", headers)
+        await send_redirect(scope, send, 302, f"{scope.get('root_path', '')}/ui".encode("latin-1"))
+
+
+def unmade_page(catalog: Catalog) -> bytes:
+    """Returns a page that says how the real one is made, and what is here all the same. It is plain: no style may be inline."""
+    models = "".join(
+        f"<li><a href='/upstream/{escape(quote(model.id), quote=True)}/'>{escape(model.id)}</a> {escape(model.description)}"
+        for model in catalog.models.values()
+        if not model.unlisted
+    )
+    pages = "".join(f"<li><a href='{path}'>{path}</a> {what}" for path, what in _PAGES)
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        "<meta name=color-scheme content='light dark'>"
+        f"<title>Hostler</title><main><h1>Hostler {__version__}</h1>"
+        "<p>The web page is not made yet: parts of it come from npm and are not in the source.</p>"
+        "<p>In the folder of the source, run <code>make ui</code> (it brings Node.js itself, if the machine has none) and load this "
+        "page again; there is no need to start Hostler anew. A wheel made by <code>make wheel</code> and the Docker image have "
+        "all of it on board.</p>"
+        "<p>All else works: point OpenAI and Anthropic clients at this address; a model is loaded when it is asked for.</p>"
+        f"<h2>Models</h2><ul>{models or '<li>none is configured'}</ul><h2>Also here</h2><ul>{pages}</ul></main></html>\n"
+    ).encode()

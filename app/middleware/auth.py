@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-OPEN = frozenset({"/health", "/wol-health", "/favicon.ico", "/upstream"})
-"""Paths that need no key: they tell nothing. `/` does, as long as it is a page that lists the models and no mere redirect."""
+OPEN = frozenset({"/", "/health", "/wol-health", "/favicon.ico", "/upstream"})
+"""Paths that need no key: they tell nothing."""
 
 KEY_DIGEST = "hostler.key"
 """Where the SHA-256 digest of a request's key lives in its scope, if keys are asked for: it tells keys apart."""
