@@ -2,16 +2,7 @@
  * A histogram of the statistics as what a chart draws. Source of its form: compatibility specification 3.10.
  */
 
-/**
- * @typedef {object} Histogram
- * @property {number[]} bins  How many values are in each.
- * @property {number} min
- * @property {number} max
- * @property {number} binSize  0: all values are the same, and in the one bin.
- * @property {number} p50
- * @property {number} p95
- * @property {number} p99
- */
+/** @typedef {import("../types.js").Histogram} Histogram */
 
 /**
  * @typedef {object} Bar
