@@ -31,6 +31,7 @@ from app.endpoints import (
     comfyui,
     config as configuration,
     control,
+    details,
     event_topics,
     events,
     hardware,
@@ -43,6 +44,8 @@ from app.endpoints import (
     performance as hourly,
     profiles,
     queue,
+    residency as coming_and_going,
+    ui,
     upstream,
     version,
     websockets,
@@ -74,6 +77,7 @@ from app.telemetry.inflight import InFlight
 from app.telemetry.logs import LogBook
 from app.telemetry.performance import Performance
 from app.telemetry.prometheus import RequestMetrics, Standing
+from app.telemetry.residency import Residency
 from app.telemetry.settings import captures_of, store_settings
 from app.telemetry.store import load_history
 from monitors import SOURCES, STANDS_IN_FOR
@@ -143,8 +147,11 @@ def create_app(
     activity = ActivityLog(store, on_batch=metrics.fold)
     captures = captures_of(catalog.records, captured.decoded)
 
+    residency = Residency()
+
     def announced(news: Announce) -> None:
         metrics.announced(news, time.monotonic())
+        residency.announced(news)
         bus.changed("modelStatus")
 
     supervisor = Supervisor(
@@ -228,6 +235,8 @@ def create_app(
         *models.routes(routing, supervisor),
         *health.routes(),
         *control.routes(config.current, supervisor),
+        *details.routes(details.Sources(config.current, supervisor, residency, launcher.roots, performance.memory_of)),
+        *coming_and_going.routes(residency),
         *queue.routes(config.current, supervisor, inflight),
         *profiles.routes(routing, profile_changed),
         *configuration.routes(services.reloads),
@@ -239,7 +248,8 @@ def create_app(
         *hourly.routes(performance),
         *events.routes(events.EventStream(bus, book, told)),
         *version.routes(),
-        *index.routes(config.current),
+        *index.routes(),
+        *ui.routes(config.current),
     ]
     router = Router(guard(routes, config.current), lifespan=lifespan)
     app = Dispatch(router.routes, router)

@@ -84,6 +84,24 @@ class GroupPlanner:
             why.append("a model that was removed has yet to end")
         return Plan(evict, "; ".join(why))
 
+    def rules(self, model: ModelId) -> Sequence[str]:
+        """Returns what being in its group means for *model*; see `Explains`."""
+        group = self._group_of.get(model)
+        if group is None:
+            return ()
+        others = ", ".join(sorted(member for member in group.members if member != model))
+        told = [f"in group {group.name}" + (f" with {others}" if others else " alone")]
+        if others:
+            told.append("its group runs one model at a time" if group.swap else "its group runs together")
+        told.append(
+            "the models of other groups have to go for it, unless they are persistent"
+            if group.exclusive
+            else "the models of other groups stay when it starts"
+        )
+        if group.persistent:
+            told.append("no other group makes it go")
+        return told
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, GroupPlanner) and self._group_of == other._group_of
 

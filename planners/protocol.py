@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Set as AbstractSet
+from collections.abc import Sequence, Set as AbstractSet
 from dataclasses import dataclass
-from typing import NewType, Protocol
+from typing import NewType, Protocol, runtime_checkable
 
 ModelId = NewType("ModelId", str)
 """The id of a local model: a key of `models` in the configuration. The name a client sends is a plain `str`."""
@@ -41,3 +41,11 @@ class SwapPlanner(Protocol):
         live: every model that is starting, ready or stopping, without *target*.
         Raises KeyError if *target* is not a model of the configuration: the caller has resolved it.
         """
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """What a planner may do besides: tell its rules."""
+
+    def rules(self, model: ModelId) -> Sequence[str]:
+        """Returns in words, for the page, what it goes by when it comes to *model*; none for what it does not know."""

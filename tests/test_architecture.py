@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "app.http_protocol": set(),
     "app.engine": set(),
     # the path of a request
-    "app.endpoints": {"app.middleware", "app.scheduler.history", "app.scheduler.instances", *SERVICES},
+    "app.endpoints": {"app.middleware", "app.scheduler.history", "app.scheduler.instances", "ui", *SERVICES},
     "app.middleware": SERVICES,
     "app.proxy": {"app.config.catalog"},
     # the life of the models

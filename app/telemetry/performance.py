@@ -64,6 +64,16 @@ class Performance:
         """The newest sample, if there is one; for any thread."""
         return self._latest
 
+    def memory_of(self, name: str, pid: int) -> dict[str, object] | None:
+        """Returns what the tree of this process used when it was seen last; None: it has not been seen yet."""
+        sample = self._latest
+        tree = sample and next((each for each in sample.trees if (each.name, each.pid) == (name, pid)), None)
+        if not sample or not tree:
+            return None
+        names = {gpu.uuid: gpu.name for gpu in sample.gpus}
+        gpus = [{"uuid": uuid, "name": names.get(uuid, ""), "used_mb": used // MIB} for uuid, used in tree.gpus.items()]
+        return {"at": told_at(sample), "ram_mb": tree.resident_bytes // MIB, "gpus": gpus}
+
     def reconfigure(self, settings: Monitoring) -> None:
         """Takes over new settings. What has been seen stays, unless it is switched off."""
         before, self._settings = self._settings, settings

@@ -6,7 +6,7 @@ Before a target starts, the running models stay that cost most to unload, of tho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set as AbstractSet
+from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
 
 from planners.matrix.program import Program, TooManyChoices
 from planners.protocol import ModelId, Plan
@@ -59,6 +59,13 @@ class MatrixPlanner:
             return Plan(evict, f"{where} {kept}")
         cost = sum(self._costs.get(model, 1) for model in evict)
         return Plan(evict, f"{where} {kept} and unloads {', '.join(sorted(evict))}, at a cost of {cost}")
+
+    def rules(self, model: ModelId) -> Sequence[str]:
+        """Returns the sets that *model* is in, and what unloading it costs; see `Explains`."""
+        if model not in self._models:
+            return ()
+        sets = [f"in set {name} ({self._sets[name].strip()})" for name in self._program.sets_with(model)]
+        return [*(sets or ["in no set, so it runs alone"]), f"unloading it costs {self._costs.get(model, 1)}"]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MatrixPlanner) and self._told == other._told

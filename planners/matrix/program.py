@@ -111,6 +111,11 @@ class Program:
                     best_worth, found = its_worth, (name, mask)
         return Choice(found[0], frozenset(model for bit, model in running.items() if bit & found[1]))
 
+    def sets_with(self, model: ModelId) -> list[str]:
+        """Returns the names of the sets that have *model* in them, in the order in which they are looked at."""
+        its = self._bit_of.get(model, 0)
+        return [name for name, root in self._roots.items() if self._parts[root].models & its]
+
     def _families(self, target: int, within: int, worth: Mapping[int, int]) -> list[Mapping[int, tuple[int, int]]]:
         """Returns the choices of each part, of which only the models of *within* are seen.
 

@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -29,7 +30,7 @@ from app.telemetry.bus import Bus
 from app.telemetry.performance import TOPIC, Performance
 from monitors import SOURCES, STANDS_IN_FOR
 from monitors.protocol import Disk, GpuReading, HostReading, Interface, Reading, Source
-from monitors.sampler import Sampler, State
+from monitors.sampler import Sample, Sampler, State, TreeMemory
 from tests.asgi import Reply, call
 from tests.fake_upstream import argv
 from tests.fakes import free_port
@@ -450,3 +451,20 @@ async def test_samples_are_live_events(tmp_path: Path) -> None:
     data = json.loads(seen.split(b"data:", 1)[1].split(b"\n")[0])
     assert data["type"] == "performance"
     assert json.loads(data["data"])["enabled"] is True
+
+
+async def test_memory_of_a_model_is_that_of_its_process_as_it_was_seen_last() -> None:
+    performance, _ = monitor()
+    assert performance.memory_of("a", 7) is None
+
+    trees = (TreeMemory("a", 7, 3 << 20, {"GPU-1": 5 << 20, "gone": 0}),)
+    card = replace(gpu(), uuid="GPU-1", name="Card")
+    performance._take(Sample(START, None, (card,), trees, ()))
+
+    assert performance.memory_of("a", 7) == {
+        "at": "2026-01-02T03:04:05.006789Z",
+        "ram_mb": 3,
+        "gpus": [{"uuid": "GPU-1", "name": "Card", "used_mb": 5}, {"uuid": "gone", "name": "", "used_mb": 0}],
+    }
+    assert performance.memory_of("a", 8) is None
+    assert performance.memory_of("b", 7) is None

@@ -118,3 +118,32 @@ def test_planners_of_equal_groups_are_equal() -> None:
     assert hash(one) == hash(other)
     assert one != GroupPlanner([Group("g", (A,), swap=False)], [A, B])
     assert one != "a planner"
+
+
+@pytest.mark.parametrize(
+    ("groups", "model", "told"),
+    [
+        (
+            (),
+            "a",
+            "in group (default) with b, c; its group runs one model at a time; the models of other groups have to go",
+        ),
+        (
+            (its(A, B),),
+            "a",
+            "in group of ('a', 'b') with b; its group runs together; the models of other groups stay when",
+        ),
+        (
+            (its(A, exclusive=True, persistent=True),),
+            "a",
+            "in group of ('a',) alone; the models of other groups have to go",
+        ),
+        ((), "x", ""),
+    ],
+)
+def test_rules_are_told_in_words(groups: tuple[Group, ...], model: str, told: str) -> None:
+    rules = GroupPlanner(groups, [A, B, C]).rules(ModelId(model))
+
+    assert "; ".join(rules).startswith(told)
+    assert bool(rules) is bool(told)
+    assert ("no other group makes it go" in rules) is any(group.persistent for group in groups)

@@ -271,3 +271,12 @@ def test_it_chooses_what_listing_every_set_would_choose(
     expected = live - kept_by_listing(sets, by_name, target, live)
 
     assert expected == matrix(sets, by_name).evictions(target, live).evict, sets
+
+
+def test_rules_are_the_sets_of_a_model_and_its_cost() -> None:
+    planner = matrix({"one": "a & b", "two": "+one & c", "three": "d"}, costs={"a": 3})
+
+    assert planner.rules(ModelId("a")) == ["in set one (a & b)", "in set two (+one & c)", "unloading it costs 3"]
+    assert planner.rules(ModelId("c")) == ["in set two (+one & c)", "unloading it costs 1"]
+    assert planner.rules(ModelId("e")) == ["in no set, so it runs alone", "unloading it costs 1"]
+    assert planner.rules(ModelId("nobody")) == ()
