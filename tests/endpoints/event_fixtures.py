@@ -6,7 +6,10 @@ writes them into `tests/fixtures/events`; a test compares. A recording is one cl
 
     {"about": "…",
      "stream": ["id:…\\nevent:message\\ndata:…\\n\\n", …],      what is sent, event by event
-     "events": [{"type": "…", "data": …}, …]}                what a client makes of it
+     "events": [{"type": "…", "data": …}, …],                what a client makes of it
+     "state": {…}}                                           what it must know in the end
+
+`state` is not worked out from the events but from what they tell of: a page that folds the events has to arrive there.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from typing import Any
 import anyio
 
 from app.config.catalog import Capabilities, LogSettings, Peer, Profile
-from app.endpoints.event_topics import topics
+from app.endpoints.event_logs import SOURCES
+from app.endpoints.event_topics import QUEUED, model_status, topics, ui_config
 from app.endpoints.events import EventStream
 from app.endpoints.queue import ShowQueue
 from app.routing.resolve import ActiveProfile
@@ -52,6 +56,10 @@ class Scene:
     now: float = 1000.0
     phases: dict[ModelId, ModelView] = field(default_factory=dict)
     waiting: list[QueuedView] = field(default_factory=list)
+    newest: int = 0
+    """The last record of the activity that there has been news of."""
+    outcome: dict[str, object] | None = None
+    """Of the last reload."""
 
     def __post_init__(self) -> None:
         self.bus = Bus(self.size)
@@ -66,13 +74,14 @@ class Scene:
             ),
             peers={"far": Peer("far", "http://127.0.0.1:9", ("big",))},
         )
+        self.shown_queue = ShowQueue(lambda: self.catalog, self, self.inflight, lambda: self.now)
         told = topics(
             self.bus,
             lambda: self.catalog,
             self.view,
             lambda: self.profile.current,
             self.inflight,
-            ShowQueue(lambda: self.catalog, self, self.inflight, lambda: self.now).document,
+            self.shown_queue.document,
         )
         self.stream = EventStream(self.bus, self.book, told, run="0123abcd")
         self.reply = Reply()
@@ -104,6 +113,34 @@ class Scene:
 
     def tell(self, entry: Entry) -> None:
         self.bus.publish("inflight", entry, key=entry.id)
+
+    def leaves(self, entry: Entry) -> None:
+        """Has a request end."""
+        self.inflight.leave(entry)
+        self.bus.publish("inflight", entry.id, key=entry.id)
+
+    def recorded(self, number: int) -> None:
+        """Has a record added to the activity."""
+        self.newest = number
+        self.bus.publish("activity", number)
+
+    def reloaded(self, *, ok: bool, message: str) -> None:
+        """Has the configuration reloaded."""
+        self.outcome = {"ok": ok, "message": message}
+        self.bus.publish("reload", self.outcome)
+
+    def state(self) -> dict[str, object]:
+        """Returns how things stand, by those who know."""
+        return {
+            "models": model_status(self.catalog, self.view()),
+            "uiConfig": ui_config(self.catalog),
+            "profile": None if self.profile.current is None else self.profile.current.id,
+            "inflight": [entry.document(self.now) for entry in self.inflight.snapshot()],
+            "queue": self.shown_queue.document(QUEUED),
+            "lastActivity": self.newest,
+            "lastReload": self.outcome,
+            "logs": {source: self.book.history(source).decode() for source in SOURCES},
+        }
 
     async def until(self, text: str, count: int = 1) -> None:
         """Waits until the client has got *text* so many times."""
@@ -148,9 +185,9 @@ async def request(scene: Scene) -> None:
     entry.resp_bytes = 4711
     scene.tell(entry)
     await scene.told("inflight", 4)
-    scene.bus.publish("activity", 7)
+    scene.recorded(7)
     await scene.told("activity")
-    scene.bus.publish("inflight", entry.id, key=entry.id)
+    scene.leaves(entry)
     await scene.told("inflight", 5)
 
 
@@ -158,9 +195,11 @@ async def queue(scene: Scene) -> None:
     """Somebody waits, and nobody does any more."""
     scene.phases = {LLAMA: ModelView(Phase.STARTING, waiting=1)}
     scene.waiting = [QueuedView(Ticket(1), LLAMA, 999.5, 1, 4.0)]
+    scene.bus.changed("modelStatus")
     scene.bus.changed("queue")
     await scene.told("queue", 2)
     scene.phases, scene.waiting = {LLAMA: ModelView(Phase.READY)}, []
+    scene.bus.changed("modelStatus")
     scene.bus.changed("queue")
     await scene.told("queue", 3)
 
@@ -185,12 +224,12 @@ async def profile(scene: Scene) -> None:
 
 async def reload(scene: Scene) -> None:
     """The configuration is reloaded: once in vain, once with another model."""
-    scene.bus.publish("reload", {"ok": False, "message": "config.yaml: line 3, column 1: expected a mapping"})
+    scene.reloaded(ok=False, message="config.yaml: line 3, column 1: expected a mapping")
     await scene.told("reload")
     scene.catalog = replace(scene.catalog, models={**scene.catalog.models, ModelId("new"): model("new")})
     for name in ("modelStatus", "uiConfig", "profileChanged"):
         scene.bus.changed(name)
-    scene.bus.publish("reload", {"ok": True, "message": "added new, 2 models as they were"})
+    scene.reloaded(ok=True, message="added new, 2 models as they were")
     await scene.told("reload", 2)
 
 
@@ -198,7 +237,7 @@ async def resync(scene: Scene) -> None:
     """More has happened than was kept for a slow client."""
     scene.request()
     for number in range(1, 11):
-        scene.bus.publish("activity", number)
+        scene.recorded(number)
         scene.bus.publish("inflight", 100 + number, key=100 + number)
     await scene.told("activity", 4)
 
@@ -230,6 +269,7 @@ async def recorded(name: str) -> dict[str, Any]:
         "about": play.__doc__,
         "stream": re.findall(r".+?\n\n", raw.decode(), re.DOTALL),
         "events": [{"type": kind, "data": data} for kind, data in parsed(raw)],
+        "state": scene.state(),
     }
 
 
