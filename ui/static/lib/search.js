@@ -54,6 +54,7 @@ function whole(query, lower) {
  * @param {string} lower
  */
 function scattered(wanted, lower) {
+  /** @type {number[]} */
   const places = [];
   let from = 0;
   for (const letter of wanted) {
