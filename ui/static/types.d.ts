@@ -139,6 +139,78 @@ export interface InflightRequest {
 /** With the moment of its last news by `performance.now()`: see `elapsedMs` of lib/events.js. */
 export type KnownRequest = InflightRequest & { receivedAtMs: number };
 
+// ---- who was in memory ----------------------------------------------------------------------------------------------
+
+export interface ResidencyChange {
+  id: number;
+  at: string;
+  model: string;
+  state: "starting" | "ready" | "stopping" | "stopped" | "failed";
+  was: ResidencyChange["state"];
+  why: string;
+  cause: "evicted" | "idle" | "unloaded" | "reconfigured" | "shutdown" | "failed" | null;
+  /** The model that it was evicted for. */
+  room_for: string | null;
+  /** Of "starting": the models that were stopped for it. */
+  victims: string[];
+  /** How long the state before lasted; null if it was stopped. */
+  lasted_ms: number | null;
+}
+
+/** `GET /api/residency`. */
+export interface Residency {
+  now: string;
+  /** From when on nothing is missing. */
+  since: string;
+  last: number;
+  changes: ResidencyChange[];
+}
+
+/** `GET /api/models/{model}`. */
+export interface ModelDetails {
+  id: string;
+  name: string;
+  description: string;
+  aliases: string[];
+  unlisted: boolean;
+  state: ModelState;
+  since: string | null;
+  started_at: string | null;
+  idle_since: string | null;
+  unloads_at: string | null;
+  in_flight: number;
+  waiting: number;
+  failure: string;
+  retry_in_ms: number;
+  process: {
+    pid: number;
+    port: number | null;
+    memory: { at: string; ram_mb: number; gpus: { uuid: string; name: string; used_mb: number }[] } | null;
+  } | null;
+  learned: { load_ms: number | null; stop_ms: number | null; request_ms: number | null };
+  /** Without secrets. */
+  cmd: string;
+  cmd_stop: string;
+  /** Names only. */
+  env: string[];
+  proxy: string;
+  check_endpoint: string | null;
+  health_check_timeout_s: number;
+  unload_timeout_s: number;
+  ttl_s: number;
+  priority: number;
+  concurrency_limit: number;
+  use_model_name: string;
+  send_loading_state: boolean;
+  capabilities: Partial<Record<Ability, boolean>>;
+  inputs: string[];
+  outputs: string[];
+  context_length: number;
+  metadata: Record<string, unknown>;
+  preload: boolean;
+  rules: string[];
+}
+
 // ---- activity -------------------------------------------------------------------------------------------------------
 
 /** -1 in any number: not known. */
