@@ -7,7 +7,7 @@
 import { Component, createContext, Fragment, h, render } from "./vendor/preact.js";
 import {
   useCallback, useContext, useEffect, useErrorBoundary, useId, useLayoutEffect, useMemo, useReducer, useRef, useState,
-} from "./vendor/preact-hooks.js";
+} from "./vendor/hooks.js";
 import { batch, computed, effect, signal, untracked, useComputed, useSignal, useSignalEffect } from "./vendor/signals.js";
 import htm from "./vendor/htm.js";
 

@@ -1,19 +1,30 @@
-import { html } from "../html.js";
+import { html, signal, useLayoutEffect } from "../html.js";
 
 /** @typedef {import("../html.js").Children} Children */
 
+/** What the bar at the top shows as the page's name; null: the name that the navigation has for it. */
+export const pageTitle = signal(/** @type {Children} */ (null));
+
 /**
- * The head of a page's content: what it is about at the left, what to do with it at the right.
+ * The head of a page's content. The title is seen in the bar at the top, so it is not shown a second time here; as the
+ * heading it stands here, where screen readers and the router look for it.
  *
  * @param {{ title: Children, subtitle?: Children, actions?: Children }} props
  */
 export function PageHeader({ title, subtitle, actions }) {
+  useLayoutEffect(() => {
+    pageTitle.value = title;
+  });
+  useLayoutEffect(
+    () => () => {
+      pageTitle.value = null;
+    },
+    [],
+  );
   return html`
-    <header class="page-head">
-      <div class="page-words">
-        <h1 class="page-title">${title}</h1>
-        ${subtitle && html`<p class="page-subtitle">${subtitle}</p>`}
-      </div>
+    <header class=${subtitle || actions ? "page-head" : ""}>
+      <h1 class="unseen">${title}</h1>
+      ${subtitle && html`<div class="page-subtitle">${subtitle}</div>`}
       ${actions && html`<div class="page-actions">${actions}</div>`}
     </header>
   `;

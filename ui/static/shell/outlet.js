@@ -1,0 +1,79 @@
+import { html, useEffect, useErrorBoundary, useState } from "../html.js";
+import { Button } from "../components/button.js";
+import { plain } from "../lib/bidi.js";
+import { route } from "../state/router.js";
+import { stylesheet } from "../stylesheet.js";
+import { pageOf } from "./pages.js";
+import { reloadIfUpdated } from "./update.js";
+
+/** @typedef {import("./pages.js").View} View */
+
+/**
+ * What is shown: the view and the address it was fetched for. The old one stays until the new one is there.
+ *
+ * @typedef {{ key: string, View: View, segments: string[] }} Shown
+ */
+
+/** Which module an address needs; addresses of one module share the key, so a view keeps its state between them. */
+const keyOf = (/** @type {string[]} */ segments) => {
+  const { id } = pageOf(segments);
+  return id === "models" && segments[1] ? `models/${segments[1]}` : id;
+};
+
+/** The view that the address names, fetched when it is first asked for. */
+export function Outlet() {
+  const { segments } = route.value;
+  const key = keyOf(segments);
+  const [shown, setShown] = useState(/** @type {Shown | null} */ (null));
+  const [failure, setFailure] = useState(/** @type {{ key: string, error: unknown } | null} */ (null));
+  useEffect(() => {
+    let current = true;
+    const page = pageOf(segments);
+    Promise.all([page.load(segments), stylesheet(page.id)]).then(
+      ([module]) => current && setShown({ key, View: module.default, segments }),
+      async (error) => {
+        if (current && !(await reloadIfUpdated())) setFailure({ key, error });
+      },
+    );
+    return () => {
+      current = false;
+    };
+  }, [key]);
+  if (failure?.key === key) return html`<${Failure} error=${failure.error} what="This page could not be fetched." />`;
+  if (!shown) return html`<${Waiting} />`;
+  const fetched = shown.key === key;
+  return html`
+    ${!fetched && html`<${Waiting} />`}
+    <${Boundary} key=${shown.key}>
+      <${shown.View} segments=${fetched ? segments : shown.segments} />
+    <//>
+  `;
+}
+
+/** A line at the top that appears only when fetching takes long enough to be noticed. */
+function Waiting() {
+  return html`<div class="shell-waiting" role="status"><span class="unseen">Loading…</span></div>`;
+}
+
+/** @param {{ children: import("../html.js").Children }} props */
+function Boundary({ children }) {
+  const [error, reset] = useErrorBoundary();
+  if (error) return html`<${Failure} error=${error} what="This page has failed." onRetry=${reset} />`;
+  return children;
+}
+
+/** @param {{ error: unknown, what: string, onRetry?: () => void }} props */
+function Failure({ error, what, onRetry }) {
+  useEffect(() => console.error(error), [error]);
+  return html`
+    <section class="shell-failure" role="alert">
+      <h1>${what}</h1>
+      <p>The rest of Hostler goes on as before. What the browser says:</p>
+      <pre>${plain(error instanceof Error ? error.message : String(error))}</pre>
+      <div class="row">
+        <${Button} kind="primary" icon="refresh" onClick=${() => location.reload()}>Reload this page<//>
+        ${onRetry && html`<${Button} onClick=${onRetry}>Try again<//>`}
+      </div>
+    </section>
+  `;
+}
