@@ -30,6 +30,8 @@ const STROKES = {
   copy: "M9 9h11v11H9z M5 15H4V4h11v1",
   download: "M12 4v11 M7 11l5 5 5-5 M5 20h14",
   upload: "M12 16V5 M7 9l5-5 5 5 M5 20h14",
+  swap: "M4 8h14 M14.5 4.5L18 8l-3.5 3.5 M20 16H6 M9.5 12.5L6 16l3.5 3.5",
+  pin: "M9 4h6l-1 6 3.5 3.5V15h-11v-1.5L10 10z M12 15v5",
   external: "M14 4h6v6 M20 4l-9 9 M18 14v6H4V6h6",
   filter: "M4 5h16l-6.2 7.5V19l-3.6-2v-4.5z",
   columns: "M4 5h16v14H4z M9.5 5v14 M14.5 5v14",
