@@ -29,7 +29,8 @@ from app.endpoints import (
     activity as records,
     captures as captured,
     comfyui,
-    config as configuration,
+    config as reloading,
+    configuration,
     control,
     details,
     event_topics,
@@ -53,12 +54,14 @@ from app.endpoints import (
 from app.endpoints.table import ENDPOINTS
 from app.launchers.local import LocalLauncher
 from app.middleware.access_log import AccessLog
+from app.middleware.ambient import shield
 from app.middleware.auth import guard
 from app.middleware.capture import Capturing
 from app.middleware.cors import Preflight
 from app.middleware.errors import ErrorBoundary
 from app.middleware.limit import Admitted
 from app.middleware.meter import Metering
+from app.middleware.pages import PagesPort
 from app.middleware.paths import CleanPaths, Dispatch
 from app.middleware.trace import Traces
 from app.middleware.track import track
@@ -128,6 +131,7 @@ def create_app(
     wait_bound: Callable[[], Awaitable[None]] = bound_already,
     watch_config: bool = False,
     json_logs: bool = False,
+    pages_port: int | None = None,
 ) -> Application:
     """Puts Hostler together. Nothing is started before its lifespan is.
 
@@ -135,6 +139,7 @@ def create_app(
     wait_bound: returns when our own socket is bound.
     watch_config: whether changed files are reloaded by themselves.
     json_logs: whether our own log lines are JSON objects.
+    pages_port: the port that serves models' own pages and nothing else; None: there is none.
     """
     catalog = config.current()
     book = LogBook(catalog.logs, sys.stdout.buffer, as_json=json_logs)
@@ -215,7 +220,9 @@ def create_app(
         bus.changed("modelStatus")
 
     waits = queue.ShowQueue(config.current, supervisor, inflight, time.monotonic)
-    told = event_topics.topics(bus, config.current, supervisor.view, lambda: profile.current, inflight, waits.document)
+    told = event_topics.topics(
+        bus, config.current, supervisor.view, lambda: profile.current, inflight, waits.document, pages_port
+    )
 
     to_models: list[BaseRoute] = [
         *inference.routes(serve, routing, metered),
@@ -239,7 +246,8 @@ def create_app(
         *coming_and_going.routes(residency),
         *queue.routes(config.current, supervisor, inflight),
         *profiles.routes(routing, profile_changed),
-        *configuration.routes(services.reloads),
+        *reloading.routes(services.reloads),
+        *configuration.routes(config.current, services.reloads),
         *records.routes(activity, captures.has),
         *captured.routes(captures),
         *figures.routes(registry, settle, supervisor),
@@ -251,6 +259,8 @@ def create_app(
         *index.routes(),
         *ui.routes(config.current),
     ]
-    router = Router(guard(routes, config.current), lifespan=lifespan)
-    app = Dispatch(router.routes, router)
+    router = Router(guard(shield(routes, config.current), config.current), lifespan=lifespan)
+    app: ASGIApp = Dispatch(router.routes, router)
+    if pages_port is not None:
+        app = PagesPort(app, pages_port)
     return Application(services, AccessLog(ErrorBoundary(NoUpgrade(Preflight(CleanPaths(app)))), book))

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import anyio
 
@@ -36,6 +38,15 @@ class _Round:
         """None until it is done."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a reload ended."""
+
+    at: datetime
+    result: ReloadPlan | HostlerError
+    """What has changed, or why nothing has."""
+
+
 class Reloads:
     """The owner of all reloads; see the top of this file."""
 
@@ -44,6 +55,7 @@ class Reloads:
         config: ActiveConfig,
         take_over: Callable[[Catalog], Awaitable[None]],
         on_done: Callable[[ReloadPlan | HostlerError], None] | None = None,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Does nothing until it runs.
 
@@ -53,7 +65,12 @@ class Reloads:
         self._config = config
         self._take_over = take_over
         self._on_done = on_done
+        self._wall = wall
         self._next = _Round()
+        self.last: Outcome | None = None
+        """None until there has been one."""
+        self.loaded_at = wall()
+        """When the configuration in force was read."""
 
     def want(self) -> None:
         """Asks for a reload and does not wait for it."""
@@ -88,6 +105,9 @@ class Reloads:
             # Replaced before the files are read: who comes from here on gets another round.
             current, self._next = self._next, _Round()
             current.result = await self._result()
+            self.last = Outcome(self._wall(), current.result)
+            if isinstance(current.result, ReloadPlan):
+                self.loaded_at = self.last.at
             current.done.set()
             if self._on_done is not None:
                 self._on_done(current.result)

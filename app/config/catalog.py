@@ -11,9 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from app.launchers.protocol import LaunchSpec
 from planners.protocol import ModelId, SwapPlanner
+
+if TYPE_CHECKING:
+    from app.config.effective import Effective
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 """A value as JSON has it."""
@@ -253,6 +257,8 @@ class Catalog:
     """The files it was read from."""
     warnings: tuple[str, ...] = ()
     """What was odd but usable: unknown keys and the like."""
+    effective: Effective | None = field(default=None, compare=False)
+    """All of this by the names of the file, to be shown; None for a catalog that no file says."""
 
     def resolve(self, name: str) -> ModelId | None:
         """Returns the local model that *name* means (an id, else an alias), or None."""

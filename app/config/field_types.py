@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from app.config.tree import Scalar
@@ -141,10 +141,35 @@ Seconds = Annotated[
 ]
 """A whole number of seconds."""
 
-Span = Annotated[float, BeforeValidator(_number), WithJsonSchema({"type": ["number", "string"], "pattern": _MACRO})]
+
+def _span_text(seconds: float) -> object:
+    if math.isinf(seconds):
+        return ".inf" if seconds > 0 else "-.inf"
+    return int(seconds) if seconds == int(seconds) else seconds
+
+
+Span = Annotated[
+    float,
+    BeforeValidator(_number),
+    PlainSerializer(_span_text, when_used="json"),
+    WithJsonSchema({"type": ["number", "string"], "pattern": _MACRO}),
+]
 """Seconds that may have a fraction or be `.inf`."""
 
-Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema({"type": "string"})]
+
+def _duration_text(seconds: float) -> str:
+    for unit, size in (("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    PlainSerializer(_duration_text, when_used="json"),
+    WithJsonSchema({"type": "string"}),
+]
 """Seconds, written with their unit: `15s`, `1m30s`."""
 
 Free = Annotated[object, BeforeValidator(plain)]

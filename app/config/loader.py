@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from app.config import macros, yaml_reader
 from app.config.build import catalog_of
+from app.config.effective import effective
 from app.config.field_types import WRONG_TYPE, describe
 from app.config.merge import merge
 from app.config.models import ConfigFile
@@ -90,7 +91,8 @@ def load_document(
     if strict and unknown is not None:
         raise ConfigError(replace(unknown, message="unknown key"))
     catalog = catalog_of(document, file, windows=windows)
-    return replace(catalog, warnings=(*(str(oddity.problem) for oddity in odd), *catalog.warnings))
+    warnings = (*(str(oddity.problem) for oddity in odd), *catalog.warnings)
+    return replace(catalog, warnings=warnings, effective=effective(file, catalog))
 
 
 def _read(path: Path) -> str:

@@ -105,6 +105,7 @@ OWN = (
         "application/json",
         '{"src":"llama-swap","error":{"message":"invalid profile',
     ),
+    Row("GET", "/api/config", 200, "application/json", '{"config":{"models":{"an/id":{'),
     Row(
         "POST",
         "/api/config/reload?dry_run=1",
