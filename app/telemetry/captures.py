@@ -8,6 +8,8 @@ Theory of operation
   worker thread packs them in segments, see `capture_segments`. Whoever asks meanwhile is shown what was recorded.
 - Looking for secrets costs more than all the rest (12 µs a KiB), and most captures are evicted unseen. So it is done before
   a capture is shown or written to a disk: what is in our own memory may still hold them, nothing else ever does.
+- In memory alone packing takes `SHARE` of the time at most: who asks so much that it takes longer would see nearly all of it evicted
+  before anybody looks. Then the oldest go unpacked, as the budget wants it.
 - What waits for `run` is bounded by `PENDING`, by `PENDING_BYTES`, and by the budget: beyond that a capture is dropped, and counted.
 - The index of all captures is here, in order of age, and only the loop's thread touches it. The budget is kept after every step.
   What counts for it: packed bytes, and a little for each capture in memory; before it is packed, all that it holds. Only a large
@@ -62,6 +64,9 @@ PENDING_BYTES = 64 << 20
 GATHER_BYTES = 1 << 20
 GATHER_S = 1.0
 """Bytes held by those that wait, and seconds since the first, from which on they do not wait for more to be packed with."""
+
+SHARE = 0.02
+"""Of the time, for packing what is kept in memory alone: some 900 small captures a second."""
 
 BATCH = 2 * SEGMENT
 BATCH_BYTES = 4 << 20
@@ -130,10 +135,14 @@ class Captures:
         """What counts of those that are not packed."""
         self._waiting: deque[CaptureRecorder] = deque()
         """For the worker; also some that are not wanted any more."""
+        self._packing: list[CaptureRecorder] = []
+        """What the worker has in hand."""
         self._large_bytes = 0
         """What the large ones of them hold."""
         self._to_remove: set[int] = set()
         """Captures whose files are no longer wanted."""
+        self._packed_in_s = 0.0
+        """What the worker's last batch took, of processor time."""
         self._clearings = 0
         """How often everything has been deleted."""
         self._wake = anyio.Event()
@@ -167,7 +176,12 @@ class Captures:
             large_bytes += weight
         else:
             raw_bytes += weight
-        if raw_bytes > limit or large_bytes > PENDING_BYTES or len(waiting) >= PENDING or not self.is_on:
+        if raw_bytes > limit or len(waiting) >= PENDING:
+            if self._files is None and not is_large:
+                raw_bytes = self._make_room(weight) + weight
+            else:
+                large_bytes = PENDING_BYTES + 1
+        if large_bytes > PENDING_BYTES or not self.is_on:
             recorder.close()
             if self.is_on:
                 self.losses.dropped += 1
@@ -190,6 +204,27 @@ class Captures:
             self._wake.set()
         if self._packed_bytes + raw_bytes > limit:
             self._evict()
+
+    def _make_room(self, weight: int) -> int:
+        """Lets the oldest go that are not packed, until one of *weight* bytes may wait; returns the bytes of those left."""
+        waiting = self._waiting
+        if self._raw_bytes + weight > self._limit:
+            # Even older, and no room for any of them.
+            while self._segments:
+                self._forget_segment(next(iter(self._segments)))
+        while waiting and (len(waiting) >= PENDING or self._raw_bytes + weight > self._limit):
+            raw = waiting.popleft()
+            if self._places.get(raw.number) is raw:
+                if self._raw_bytes + weight <= self._limit:
+                    self.losses.dropped += 1
+                self._forget(raw.number)
+            self._done_with(raw)
+        return self._raw_bytes
+
+    def _done_with(self, raw: CaptureRecorder) -> None:
+        if not raw.weight:
+            self._large_bytes -= raw.held_bytes + RAW
+        raw.close()
 
     # for who looks at them
 
@@ -238,7 +273,7 @@ class Captures:
 
     async def delete_all(self) -> None:
         """Removes all, their files as well."""
-        for raw in self._waiting:
+        for raw in (*self._waiting, *self._packing):
             raw.close()
         self._places.clear()
         self._segments.clear()
@@ -265,7 +300,7 @@ class Captures:
         if not self.is_on:
             for number in list(self._places):
                 self._forget(number)
-        for raw in self._waiting if self._raw_bytes > self._limit else ():
+        for raw in (*self._packing, *self._waiting) if self._raw_bytes > self._limit else ():
             if self._raw_bytes > self._limit and raw.weight and self._places.get(raw.number) is raw:
                 self._forget(raw.number)
         self._evict()
@@ -291,6 +326,8 @@ class Captures:
                     with anyio.move_on_after(GATHER_S):
                         await self._wake.wait()
                 await self._work()
+                if self._files is None and not self._large_bytes:
+                    await anyio.sleep(self._packed_in_s * (1 / SHARE - 1))
         finally:
             if self._files is not None:
                 with anyio.move_on_after(FINAL_S, shield=True):
@@ -311,20 +348,19 @@ class Captures:
     async def _work(self) -> None:
         """Does one batch. Cancelled, it leaves what waits as it was."""
         await self._remove_files()  # before: one that is to be written may have the name of one that is to go
-        batch = []
-        size = 0
-        for raw in islice(self._waiting, BATCH):
-            batch.append(raw)
-            size += raw.held_bytes
-            if size >= BATCH_BYTES:
-                break
+        batch, size = self._packing, 0
+        while self._waiting and len(batch) < BATCH and size < BATCH_BYTES:
+            batch.append(self._waiting.popleft())
+            size += batch[-1].held_bytes
         if batch:
-            done = await to_thread.run_sync(self._pack, batch, limiter=self._worker)
+            try:
+                done = await to_thread.run_sync(self._pack, batch, limiter=self._worker)
+            except BaseException:
+                self._waiting.extendleft(reversed(batch))
+                batch.clear()
+                raise
             for raw in batch:
-                self._waiting.popleft()
-                if not raw.weight:
-                    self._large_bytes -= raw.held_bytes + RAW
-                raw.close()
+                self._done_with(raw)
             for segment, raws in done:
                 self._settle(segment, raws)
             for raw in batch if sum(len(raws) for _, raws in done) < len(batch) else ():
@@ -337,7 +373,10 @@ class Captures:
     def _pack(self, batch: list[CaptureRecorder]) -> list[tuple[Segment, Sequence[CaptureRecorder]]]:
         # In the worker thread. Asking the index is safe there, and who is deleted meanwhile is told when it is settled.
         budget = min(self._budget, self._limit)
-        return self._press.segments(batch, lambda raw: self._places.get(raw.number) is raw, budget, self._limit)
+        began = time.thread_time()
+        packed = self._press.segments(batch, lambda raw: self._places.get(raw.number) is raw, budget, self._limit)
+        self._packed_in_s = time.thread_time() - began
+        return packed
 
     async def _remove_files(self) -> None:
         numbers = sorted(self._to_remove)

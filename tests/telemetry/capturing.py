@@ -53,6 +53,6 @@ async def running(captures: Captures) -> AsyncIterator[Captures]:
 async def idle(captures: Captures) -> None:
     """Waits until nothing waits for the worker, which is hurried on."""
     with anyio.fail_after(30):
-        while captures._waiting or captures._to_remove:
+        while captures._waiting or captures._packing or captures._to_remove:
             captures._wake.set()
             await anyio.sleep(0.001)
