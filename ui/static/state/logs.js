@@ -34,7 +34,10 @@ export class LogRing {
   /** @returns {string} all that is kept */
   text() {
     // One piece from now on: joined once for all who ask.
-    if (this.chunks.length > 1) this.chunks = [this.chunks.join("")];
+    if (this.chunks.length > 1) {
+      this.chunks = [tail(this.chunks.join(""))];
+      this.size = /** @type {string} */ (this.chunks[0]).length;
+    }
     return this.chunks[0] ?? "";
   }
 
@@ -44,7 +47,12 @@ export class LogRing {
     this.chunks.push(text);
     this.size += text.length;
     this._drop();
-    this._fresh = tail(this._fresh + text);
+    this._fresh += text;
+    if (this._fresh.length > KEPT) {
+      // More than anybody keeps since the last frame, or in a hidden tab: this is all there is.
+      this._fresh = tail(this._fresh);
+      this._restarted = true;
+    }
     this._tellSoon();
   }
 
