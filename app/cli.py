@@ -1,7 +1,7 @@
 """The `hostler` command.
 
     hostler serve --config FILE [--config-dir FOLDER] [--listen HOST:PORT] [--watch-config]
-                  [--tls-cert-file FILE --tls-key-file FILE] [--log-format text|json]
+                  [--tls-cert-file FILE --tls-key-file FILE] [--log-format text|json] [--pages-listen HOST:PORT]
     hostler check --config FILE [--config-dir FOLDER] [--strict]
     hostler simulate TRACE --config FILE [--against FILE] [--patience SECONDS …] [--load [MODEL=]SECONDS …]
                   [--stop [MODEL=]SECONDS …]
@@ -16,6 +16,7 @@ llama-swap's users type it, and `-watch-config=true`, too. Source: compatibility
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import logging
 import math
@@ -100,6 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve the models of a configuration", allow_abbrev=False)
     _add_config(serve)
     _add_listen(serve)
+    pages = "where models' own pages are served with all that browsers let pages do, and nothing else is (nowhere)"
+    _add(serve, "pages-listen", metavar="HOST:PORT", default="", help=pages)
     _add(serve, "tls-cert-file", metavar="FILE", default="", help="serve HTTPS with this certificate (PEM)")
     _add(serve, "tls-key-file", metavar="FILE", default="", help="the certificate's key (PEM)")
     _add(serve, "watch-config", action="store_true", help="reload the configuration when it changes")
@@ -219,7 +222,7 @@ def _demo(options: argparse.Namespace) -> int:
     path.write_text(text, encoding="utf-8")
     options.config, options.config_dir, options.watch_config, options.strict = str(path), "", False, True
     options.tls_cert_file = options.tls_key_file = ""
-    options.log_format = "text"
+    options.log_format, options.pages_listen = "text", ""
     return _serve(options, greeting=demo.banner)
 
 
@@ -231,13 +234,24 @@ def _serve(options: argparse.Namespace, greeting: Callable[[Catalog, str], str] 
     tls = _tls(options.tls_cert_file, options.tls_key_file)
     host, port = parse_listen(options.listen or (DEFAULT_TLS_LISTEN if tls else DEFAULT_LISTEN))
     config = ActiveConfig(lambda ports: _load(options, ports), directory=options.config_dir or None)
-    with bind(host, port) as listener:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(bind(host, port))
         port = listener.getsockname()[1]
+        listeners = [listener]
+        pages_port: int | None = None
+        if options.pages_listen:
+            pages_host, pages_port = parse_listen(options.pages_listen, "--pages-listen")
+            if pages_port == port:
+                raise UsageError(f"--pages-listen {options.pages_listen}: expected another port than that of --listen")
+            pages = stack.enter_context(bind(pages_host, pages_port, "--pages-listen"))
+            pages_port = pages.getsockname()[1]
+            listeners.append(pages)
         app = create_app(
             config,
             on_fatal=lambda: server.end(EXIT_FATAL),
             watch_config=options.watch_config,
             json_logs=options.log_format == "json",
+            pages_port=pages_port,
         )
         server = Server(server_config(app, host=host, port=port, tls=tls), app.services)
         url = f"{'https' if tls else 'http'}://{_url_host(host)}:{port}"
@@ -248,10 +262,12 @@ def _serve(options: argparse.Namespace, greeting: Callable[[Catalog, str], str] 
                     "every machine that reaches this one's network can use it; --listen 127.0.0.1:%d keeps it here",
                     port,
                 )
+            if pages_port is not None:
+                logger.info("models' own pages are on port %d", pages_port)
         if greeting is not None:
             app.services.logs.flush()
             print(greeting(config.current(), url), flush=True)
-        server.run(sockets=[listener])
+        server.run(sockets=listeners)
     return server.exit_code
 
 
@@ -284,15 +300,15 @@ def _no_passphrase() -> str:
     raise UsageError("the TLS key is protected by a passphrase, which nobody could type here; store it without one")
 
 
-def parse_listen(text: str) -> tuple[str, int]:
+def parse_listen(text: str, option: str = "--listen") -> tuple[str, int]:
     """Returns the host and port of *text*: `host:port`, `[v6]:port`, or `:port` for all addresses. Raises UsageError."""
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65535:
-        raise UsageError(f"--listen {text}: expected HOST:PORT, as {DEFAULT_LISTEN} or :8080")
+        raise UsageError(f"{option} {text}: expected HOST:PORT, as {DEFAULT_LISTEN} or :8080")
     return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port)
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, option: str = "--listen") -> socket.socket:
     """Returns a listening socket, bound before anything is started. Raises UsageError when it cannot be had."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -309,7 +325,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as exc:
         listener.close()
         raise UsageError(
-            f"cannot listen on {host}:{port}: {exc.strerror or exc}; end what listens there, or choose another --listen"
+            f"cannot listen on {host}:{port}: {exc.strerror or exc}; end what listens there, or choose another {option}"
         ) from None
     return listener
 

@@ -96,6 +96,12 @@ class Unauthorized(RequestError):
     headers = ((b"www-authenticate", b'Basic realm="llama-swap"'),)
 
 
+class Forbidden(RequestError):
+    """Nobody may do this from where the client is."""
+
+    status = 403
+
+
 class NotFound(RequestError):
     """There is no such model, path or thing."""
 

@@ -52,15 +52,17 @@ def topics(
     active: Callable[[], Profile | None],
     inflight: InFlight,
     queue: Callable[[int], object],
+    pages_port: int | None = None,
 ) -> tuple[Topic, ...]:
     """Returns the topics there are, in the order in which newcomers are told.
 
     current: gives the configuration in force; *active*, its active profile; *view*, how its models stand.
     queue: returns the answer of `/api/queue`, with so many of those who wait at most.
+    pages_port: where models' own pages are served, if they have a port of their own.
     """
     return (
         Topic("modelStatus", lambda: model_status(current(), view())),
-        Topic("uiConfig", lambda: ui_config(current())),
+        Topic("uiConfig", lambda: ui_config(current(), pages_port)),
         Topic("profileChanged", lambda: {"active": None if (profile := active()) is None else profile.id}),
         Topic("inflight", lambda: inflight_snapshot(inflight, bus), lambda entry: inflight_change(inflight, entry)),
         Topic("queue", lambda: queue(QUEUED)),
@@ -97,9 +99,12 @@ def model_status(catalog: Catalog, view: SchedulerView) -> list[dict[str, object
     return found
 
 
-def ui_config(catalog: Catalog) -> dict[str, object]:
+def ui_config(catalog: Catalog, pages_port: int | None = None) -> dict[str, object]:
     """Returns the settings of the page."""
-    return {"activity": {"session_id": list(catalog.records.session_headers)}}
+    config: dict[str, object] = {"activity": {"session_id": list(catalog.records.session_headers)}}
+    if pages_port is not None:
+        config["pages_port"] = pages_port
+    return config
 
 
 def inflight_snapshot(inflight: InFlight, bus: Bus) -> dict[str, object]:

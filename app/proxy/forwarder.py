@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from app.errors import UpstreamError
 from app.proxy.headers import request_headers, response_headers, with_instead
+from app.proxy.sandbox import SANDBOX, UNCONFINED, may_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +83,8 @@ async def forward(
         passed = response_headers(response.headers, status)
         if added is not None:
             passed += added(exchange)
+        if may_run(passed) and UNCONFINED not in scope:
+            passed.append(SANDBOX)
         await send({"type": "http.response.start", "status": status, "headers": passed})
         while True:
             try:
