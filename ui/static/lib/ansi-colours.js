@@ -74,14 +74,15 @@ function mixed(from, to, share) {
   return [part(0), part(1), part(2)];
 }
 
+/** @param {Rgb} behind @returns {Rgb} black or white */
+function furthest(behind) {
+  return contrast([255, 255, 255], behind) > contrast([0, 0, 0], behind) ? [255, 255, 255] : [0, 0, 0];
+}
+
 /** Returns *ink*, moved as far from *behind* as it takes to read it. @param {Rgb} ink @param {Rgb} behind @returns {Rgb} */
 export function readable(ink, behind) {
   if (contrast(ink, behind) >= CONTRAST) return ink;
-  /** @type {Rgb} */
-  const black = [0, 0, 0];
-  /** @type {Rgb} */
-  const white = [255, 255, 255];
-  const goal = contrast(white, behind) > contrast(black, behind) ? white : black;
+  const goal = furthest(behind);
   let share = 0;
   while (share < 1) {
     share = Math.min(1, share + 0.05);
@@ -97,6 +98,8 @@ export function seen(style, palette) {
   let behind = style.bg === null ? null : resolved(style.bg, palette);
   if (style.inverse) [ink, behind] = [behind ?? palette.surface, ink];
   const below = behind ?? palette.surface;
+  // Nobody has asked for this ink, so it need not be kept.
+  if (style.fg === null && behind && contrast(ink, below) < CONTRAST) ink = furthest(below);
   if (style.dim) ink = mixed(ink, below, 0.35);
   return { ink: readable(ink, below), behind };
 }

@@ -38,8 +38,8 @@ export default function Logs() {
     setTab(id);
   };
   return html`
-    <div class="logs-page">
-      <${PageHeader} title="Logs" subtitle="The last 100 KiB of each, and what is added" />
+    <div class="logs-page fill">
+      <${PageHeader} title="Logs" />
       <${Tabs} tabs=${TABS} active=${active} onSelect=${select} label="Which log" />
       <${TabPanel} id="both" active=${active} class="logs-panel">
         <${Split}
