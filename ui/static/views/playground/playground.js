@@ -6,6 +6,7 @@
  */
 
 import { html, useEffect, useState } from "../../html.js";
+import { PageHeader } from "../../components/page.js";
 import { Tabs, TabPanel } from "../../components/tabs.js";
 import { navigate, route } from "../../state/router.js";
 import { stored } from "../../state/settings.js";
@@ -21,6 +22,9 @@ const TABS = [
   { id: "rerank", label: "Rerank" },
   { id: "load-test", label: "Load test" },
 ];
+
+/** Tabs that have the height of the window, and scroll inside. */
+const FILLING = new Set(["chat", "compare"]);
 
 /** @type {Record<string, () => Promise<TabModule>>} */
 const MODULES = {
@@ -47,8 +51,8 @@ export default function Playground() {
     if (asked !== tab) navigate(`/playground/${tab}`, { replace: true });
   }, [asked, tab]);
   return html`
-    <section class="playground">
-      <h1 class="unseen">Playground</h1>
+    <section class=${`playground ${FILLING.has(tab) ? "fill" : ""}`}>
+      <${PageHeader} title=${`Playground / ${TABS.find(({ id }) => id === tab)?.label}`} />
       <${Tabs}
         label="Playground"
         tabs=${TABS}
