@@ -61,7 +61,7 @@ ui-dev: ui
 	@$(BIN)/python -m ui.dev $(ARGS)
 
 ui-test: ui
-	@$(NODE) --test --test-reporter=dot 'tests/ui/lib/**/*.test.mjs'
+	@$(NODE) --test --test-reporter=dot 'tests/ui/**/*.test.mjs'
 	$(NODE) node_modules/typescript/bin/tsc --project .
 
 # Debian's Chromium, where there is no browser of this family and we may install one.

@@ -48,21 +48,25 @@ export class Line {
     this._retry = undefined;
   }
 
-  /** Begins, for as long as the page lives. */
+  /**
+   * Begins.
+   * @returns {() => void} ends it; the page itself follows as long as it lives
+   */
   start() {
-    this._open();
-    setInterval(() => this._watch(), WATCH_MS);
-    addEventListener("online", () => this.retryNow());
-    document.addEventListener("visibilitychange", () => {
-      if (document.hidden) return;
-      this._watch();
-      this.retryNow();
-    });
+    const ended = new AbortController();
+    const { signal: until } = ended;
+    const watch = setInterval(() => this._watch(), WATCH_MS);
+    addEventListener("online", () => this.retryNow(), { signal: until });
+    document.addEventListener("visibilitychange", () => this._looked(), { signal: until });
     // A page that the browser puts aside, to show it again later, cannot keep its line.
-    addEventListener("pagehide", () => this._close());
-    addEventListener("pageshow", (event) => {
-      if (event.persisted) this._open();
-    });
+    addEventListener("pagehide", () => this._close(), { signal: until });
+    addEventListener("pageshow", (event) => event.persisted && this._open(), { signal: until });
+    this._open();
+    return () => {
+      ended.abort();
+      clearInterval(watch);
+      this._close();
+    };
   }
 
   /** Says that everything is known that a newcomer is told. */
@@ -75,6 +79,12 @@ export class Line {
   /** Tries again at once, if there is no line. */
   retryNow() {
     if (this.state.value === "lost") this._open();
+  }
+
+  _looked() {
+    if (document.hidden) return;
+    this._watch();
+    this.retryNow();
   }
 
   _open() {
