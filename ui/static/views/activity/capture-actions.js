@@ -1,0 +1,72 @@
+import { html, useState } from "../../html.js";
+import { Button } from "../../components/button.js";
+import { copyText } from "../../components/copy.js";
+import { del, get, wordsFor } from "../../state/api.js";
+import { toast } from "../../state/toasts.js";
+
+/** @typedef {import("../../types.js").Capture} Capture */
+
+/** What of a capture the playground can take over. */
+const REPLAYED = /^\/v1?\/(chat\/completions|messages|responses)$/;
+
+/** @param {{capture: Capture, onDeleted: () => void}} props */
+export function CaptureActions({ capture, onDeleted }) {
+  const [isAsked, setAsked] = useState(false);
+  const [isBusy, setBusy] = useState(false);
+  const isWhole = capture.req_body !== null && !capture.req_truncated;
+  const canReplay = isWhole && REPLAYED.test(capture.req_path);
+  const remove = async () => {
+    setBusy(true);
+    if (await tried("The capture could not be deleted", () => del(`/api/captures/${capture.id}`))) onDeleted();
+    setBusy(false);
+  };
+  return html`
+    ${isAsked
+      ? html`
+          <span class="soft">Delete it for good?</span>
+          <${Button} kind="danger" icon="trash" busy=${isBusy} onClick=${remove}>Delete<//>
+          <${Button} kind="quiet" onClick=${() => setAsked(false)}>Keep<//>
+        `
+      : html`<${Button} kind="quiet" icon="trash" onClick=${() => setAsked(true)}>Delete…<//>`}
+    <span class="grow"></span>
+    <a class="button plain" href=${`/api/captures/${capture.id}/har`} download=${`capture-${capture.id}.har`}>HAR</a>
+    <${Button} icon="copy" onClick=${() => copyCurl(capture.id)}>Copy as curl<//>
+    <${Button}
+      kind="primary"
+      icon="play"
+      disabled=${!canReplay}
+      title=${canReplay ? "Ask the same again in the playground" : isWhole ? "The playground has no place for this kind of request" : "The request is not kept whole"}
+      onClick=${() => replayed(capture)}
+    >
+      Replay
+    <//>
+  `;
+}
+
+/** @param {number} id */
+async function copyCurl(id) {
+  await tried("The command could not be copied", async () => {
+    const text = /** @type {string} */ (await get(`/api/captures/${id}/curl`, { headers: { Accept: "text/plain" } }));
+    if (!(await copyText(text.trimEnd()))) throw new Error("this browser lets no page copy here");
+    toast("The curl command is copied.", { tone: "good" });
+  });
+}
+
+/** @param {Capture} capture */
+async function replayed(capture) {
+  await tried("The request could not be replayed", async () => {
+    const { replay } = await import("../playground/replay.js");
+    await replay(capture);
+  });
+}
+
+/** @param {string} what @param {() => Promise<unknown>} action */
+async function tried(what, action) {
+  try {
+    await action();
+    return true;
+  } catch (error) {
+    toast(`${what}: ${wordsFor(error)}`, { tone: "bad" });
+    return false;
+  }
+}

@@ -1,0 +1,85 @@
+import { html, signal, useEffect, useMemo } from "../../html.js";
+import { Button } from "../../components/button.js";
+import { shownText } from "../../lib/capture-body.js";
+
+/** Characters of a piece: what a slow phone lays out within a frame or two. */
+export const PIECE = 48_000;
+
+/**
+ * A text of any length, of which a piece is there at first and the others when they are asked for, one a frame. Those out of
+ * sight are not laid out.
+ *
+ * @param {{source: () => Iterator<string>, isJson?: boolean, all: string, label: string}} props
+ *   source: the same function for the same text; all: how much there is, for the button
+ */
+export function Pieces({ source, isJson, all, label }) {
+  const reading = useMemo(() => new Reading(source()), [source]);
+  useEffect(() => () => reading.stop(), [reading]);
+  const pieces = reading.pieces.value;
+  return html`
+    <div class="capture-text" role="region" aria-label=${label} tabindex="0">
+      ${pieces.map((text, index) => html`<pre key=${index} class=${isJson ? "json" : ""}>${isJson ? coloured(text) : shownText(text)}</pre>`)}
+      ${reading.hasMore.value &&
+      html`
+        <p class="capture-more">
+          <span class="faint">There is more of it.</span>
+          <${Button} onClick=${() => reading.take()}>Show more<//>
+          <${Button} kind="quiet" busy=${reading.isTakingAll.value} onClick=${() => reading.takeAll()}>Show all, ${all}<//>
+        </p>
+      `}
+    </div>
+  `;
+}
+
+class Reading {
+  /** @param {Iterator<string>} source */
+  constructor(source) {
+    this.source = source;
+    this.pieces = signal(/** @type {string[]} */ ([]));
+    this.hasMore = signal(false);
+    this.isTakingAll = signal(false);
+    this.frame = 0;
+    // One ahead, so that it is known whether there is more.
+    this.next = source.next();
+    this.take();
+  }
+
+  take() {
+    if (this.next.done) return;
+    this.pieces.value = [...this.pieces.value, this.next.value];
+    this.next = this.source.next();
+    this.hasMore.value = !this.next.done;
+  }
+
+  takeAll() {
+    this.isTakingAll.value = true;
+    this.frame = requestAnimationFrame(() => {
+      this.take();
+      if (this.hasMore.value) this.takeAll();
+      else this.isTakingAll.value = false;
+    });
+  }
+
+  stop() {
+    cancelAnimationFrame(this.frame);
+  }
+}
+
+/** A string with what makes it a name, if it is one; a word or a number. */
+const TOKEN = /("[^"\\]*(?:\\.[^"\\]*)*"?)(?=(:)?)|\b(?:true|false|null)\b|-?\d[\d.eE+-]*/g;
+
+/** @param {string} piece */
+function coloured(piece) {
+  const text = shownText(piece);
+  /** @type {import("../../html.js").Children[]} */
+  const found = [];
+  let last = 0;
+  for (const match of text.matchAll(TOKEN)) {
+    const kind = match[2] ? "name" : match[1] ? "string" : "value";
+    if (match.index > last) found.push(text.slice(last, match.index));
+    found.push(html`<span class=${kind}>${match[0]}</span>`);
+    last = match.index + match[0].length;
+  }
+  found.push(text.slice(last));
+  return found;
+}
