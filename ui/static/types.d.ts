@@ -57,6 +57,8 @@ export interface Selector {
   description: string;
   strategy: string;
   targets: string[];
+  /** Requests that each target serves before the next one is used; only of that strategy. */
+  spillover?: number;
 }
 
 /** A process of `GET /running`. */

@@ -74,6 +74,7 @@ export function selectorsOf(listed) {
       description: entry.description ?? "",
       strategy: entry.meta?.llamaswap?.strategy ?? "",
       targets: entry.meta?.llamaswap?.targets ?? [],
+      ...(typeof entry.meta?.llamaswap?.spillover === "number" ? { spillover: entry.meta.llamaswap.spillover } : {}),
     }));
 }
 
