@@ -1,0 +1,118 @@
+/** @file The models: how they stand, who waits for them, what happened to them, and what can be done. */
+
+import { html, useEffect, useMemo } from "../../html.js";
+import { Button } from "../../components/button.js";
+import { Card } from "../../components/card.js";
+import { Empty } from "../../components/empty.js";
+import { SearchField, Select, Switch } from "../../components/field.js";
+import { PageHeader } from "../../components/page.js";
+import { clockTime, plural } from "../../lib/format.js";
+import { plain } from "../../lib/bidi.js";
+import { byPlace } from "../../lib/names.js";
+import { matches, ordered } from "../../lib/model-order.js";
+import { useQueryParam } from "../../state/router.js";
+import { stored } from "../../state/settings.js";
+import { asOf, connection, known, models, queue } from "../../state/store.js";
+import { UnloadAll } from "./actions.js";
+import { HistoryCard } from "./history.js";
+import { ProfilesCard, SelectorsCard } from "./meanings.js";
+import { followResidency } from "./residency.js";
+import { ModelRow, PeerRow } from "./row.js";
+import { memories, standings } from "./standing.js";
+import { WaitingCard } from "./waiting.js";
+
+/** @typedef {import("../../types.js").Model} Model */
+
+const SORTS = [
+  { value: "state", label: "By state" },
+  { value: "name", label: "By name" },
+  { value: "recent", label: "Last loaded first" },
+];
+
+const showsUnlisted = stored("models-unlisted", true);
+const sort = stored("models-sort", "state", (value) => SORTS.some((each) => each.value === value));
+const pinned = stored("models-pinned", /** @type {string[]} */ ([]), (value) => Array.isArray(value) && value.every((each) => typeof each === "string"));
+
+/** @param {string} id */
+const togglePin = (id) => {
+  pinned.value = pinned.value.includes(id) ? pinned.value.filter((each) => each !== id) : [...pinned.value, id];
+};
+
+export default function Models() {
+  const [search, setSearch] = useQueryParam("q");
+  useEffect(followResidency, []);
+  const all = models.value;
+  const { local } = useMemo(() => byPlace(all), [all]);
+  const found = all.filter((model) => (showsUnlisted.value || !model.unlisted) && matches(model, search));
+  const order = ordered(found, { sort: sort.value, pinned: pinned.value, standings: standings.value });
+  const mine = byPlace(order);
+  const isOld = connection.value !== "open";
+  return html`
+    <div class=${`models stack ${isOld ? "models-old" : ""}`}>
+      <${Head} local=${local} peers=${all.length - local.length} />
+      <${WaitingCard} />
+      <${HistoryCard} />
+      ${all.length > 0 && html`
+        <div class="models-tools">
+          <${SearchField} label="Find a model" value=${search} onInput=${setSearch} />
+          <${Select} label="Order" hideLabel value=${sort.value} options=${SORTS} onInput=${(/** @type {string} */ value) => (sort.value = value)} />
+          ${all.some((model) => model.unlisted) && html`
+            <${Switch} label="Show unlisted models" value=${showsUnlisted.value} onInput=${(/** @type {boolean} */ value) => (showsUnlisted.value = value)} />
+          `}
+        </div>
+      `}
+      <${Listed} all=${all} found=${found} mine=${mine} search=${search} onClear=${() => setSearch(null)} />
+      <div class="models-pair"><${ProfilesCard} /><${SelectorsCard} /></div>
+    </div>
+  `;
+}
+
+/** @param {{local: Model[], peers: number}} props */
+function Head({ local, peers }) {
+  let ready = 0;
+  let up = 0;
+  let serving = 0;
+  for (const model of local) {
+    if (model.state === "ready") ready += 1;
+    if (model.state !== "stopped") up += 1;
+    serving += standings.value.get(model.id)?.serving ?? 0;
+  }
+  const words = [plural(local.length, "model"), peers && `${plural(peers, "model")} of peers`, `${ready} ready`, up > ready && `${up - ready} on the way`, serving && `${plural(serving, "request")} in flight`]
+    .filter(Boolean)
+    .join(" · ");
+  const subtitle = known.value ? html`<span aria-live="polite">${words}</span>${asOf.value !== null && html` <b class="models-asof">as of ${clockTime(asOf.value)}</b>`}` : "Connecting…";
+  return html`<${PageHeader} title="Models" subtitle=${subtitle} actions=${html`<${UnloadAll} serving=${serving} waiting=${queue.value.length} up=${up} />`} />`;
+}
+
+/**
+ * @param {{
+ *   all: Model[], found: Model[], mine: {local: Model[], peers: Map<string, Model[]>}, search: string, onClear: () => void,
+ * }} props
+ */
+function Listed({ all, found, mine, search, onClear }) {
+  if (!known.value) return html`<${Empty} title="Asking how the models stand…" />`;
+  if (all.length === 0) return html`<${Empty} icon="models" title="No models yet">Add some under <code>models:</code> in the configuration; a reload shows them here.<//>`;
+  if (found.length === 0) {
+    const words = search ? `None matches “${plain(search)}”.` : "All of them are unlisted.";
+    return html`<${Empty} icon="search" title="No model to show" action=${search && html`<${Button} onClick=${onClear}>Show all<//>`}>${words}<//>`;
+  }
+  return html`
+    ${mine.local.length > 0 && html`
+      <${Card} title="This machine" flush>
+        <ul class="models-list">
+          ${mine.local.map((model) => {
+            const standing = standings.value.get(model.id);
+            return standing && html`
+              <${ModelRow} key=${model.id} ...${{ model, standing, memory: memories.value.get(model.id), isPinned: pinned.value.includes(model.id), onPin: togglePin }} />
+            `;
+          })}
+        </ul>
+      <//>
+    `}
+    ${[...mine.peers].map(([peer, theirs]) => html`
+      <${Card} key=${peer} title=${`Peer ${plain(peer)}`} flush>
+        <ul class="models-list">${theirs.map((model) => html`<${PeerRow} key=${model.id} model=${model} isPinned=${pinned.value.includes(model.id)} onPin=${togglePin} />`)}</ul>
+      <//>
+    `)}
+  `;
+}

@@ -1,0 +1,95 @@
+// How a model stands, from all that tells of it: events, the queue, the requests in flight, the last hour, the machine.
+
+import { computed } from "../../html.js";
+import { lastLoadMs } from "../../lib/timeline.js";
+import { inflight, models, performance as sample, queue } from "../../state/store.js";
+import { residency } from "./residency.js";
+
+/** @typedef {import("../../types.js").Model} Model */
+/** @typedef {import("../../types.js").KnownRequest} KnownRequest */
+/** @typedef {import("../../types.js").ResidencyChange} ResidencyChange */
+
+/**
+ * @typedef {object} Standing
+ * @property {string} state as of the events; "failed" for one that is stopped and has not been started since it failed
+ * @property {number} waiting
+ * @property {number} serving
+ * @property {KnownRequest[]} requests that are served
+ * @property {string} failure why it failed; "": it has not
+ * @property {number | null} retryAtMs by our monotonic clock: until when its requests are refused
+ * @property {ResidencyChange | null} newest its last change, if that was in the last hour
+ * @property {number | null} usualMs how long its newest load took
+ */
+
+const requestsByModel = computed(() => {
+  const waiting = new Set(queue.value.queue.map((entry) => entry.request_id));
+  /** @type {Map<string, KnownRequest[]>} */
+  const found = new Map();
+  for (const request of inflight.value.values()) {
+    if (waiting.has(request.id)) continue;
+    const its = found.get(request.model);
+    if (its) its.push(request);
+    else found.set(request.model, [request]);
+  }
+  return found;
+});
+
+const newestByModel = computed(() => {
+  /** @type {Map<string, ResidencyChange>} */
+  const found = new Map();
+  for (const change of residency.value?.changes ?? []) found.set(change.model, change);
+  return found;
+});
+
+const usualByModel = computed(() => {
+  const changes = residency.value?.changes ?? [];
+  return new Map([...newestByModel.value.keys()].map((model) => [model, lastLoadMs(changes, model)]));
+});
+
+/** Of each model of this machine, by id. */
+export const standings = computed(() => {
+  const waits = queue.value;
+  /** @type {Map<string, Standing>} */
+  const found = new Map();
+  for (const model of models.value) {
+    const its = waits.models[model.id];
+    const newest = newestByModel.value.get(model.id) ?? null;
+    const isStopped = model.state === "stopped";
+    // Whichever has told of it first: the queue is told of only while somebody waits.
+    const failure = isStopped ? (newest ? (newest.state === "failed" ? newest.why : "") : (its?.failure ?? "")) : "";
+    const requests = requestsByModel.value.get(model.id) ?? [];
+    const waiting = its?.waiting ?? 0;
+    found.set(model.id, {
+      state: failure ? "failed" : model.state,
+      waiting,
+      serving: model.state === "ready" ? requests.length : 0,
+      requests: model.state === "ready" ? requests : [],
+      failure,
+      retryAtMs: failure && its?.retry_in_ms !== undefined ? waits.receivedAtMs + its.retry_in_ms : null,
+      newest,
+      usualMs: usualByModel.value.get(model.id) ?? null,
+    });
+  }
+  return found;
+});
+
+/**
+ * @typedef {object} Memory
+ * @property {number} ramMb
+ * @property {{uuid: string, name: string, usedMb: number}[]} gpus
+ */
+
+/** What each model's processes use, as the machine was seen last. */
+export const memories = computed(() => {
+  const names = new Map((sample.value?.gpu_stats ?? []).map((gpu) => [gpu.uuid, gpu.name]));
+  /** @type {Map<string, Memory>} */
+  const found = new Map();
+  for (const its of sample.value?.models ?? []) {
+    const gpus = its.gpus.map((gpu) => ({ uuid: gpu.uuid, name: names.get(gpu.uuid) ?? "", usedMb: gpu.used_mb }));
+    found.set(its.model, { ramMb: its.ram_mb, gpus: gpus.filter((gpu) => gpu.usedMb > 0) });
+  }
+  return found;
+});
+
+/** How many requests are in flight or wait, in all. */
+export const busy = computed(() => Math.max(inflight.value.size, queue.value.length));
