@@ -385,25 +385,25 @@ async def test_uvicorn_leaves_a_cut_stream_without_its_end() -> None:
 async def test_uvicorn_accepts_answers_that_declare_a_body_they_do_not_have(status: bytes) -> None:
     async def script(peer: Peer) -> None:
         await peer.read_request()
-        peer.write(b"HTTP/1.1 ", status, b"\r\nContent-Length: 5\r\nServer: a\r\nDate: b\r\n\r\n")
+        peer.write(b"HTTP/1.1 ", status, b"\r\nContent-Length: 5\r\nContent-Type: text/plain\r\nServer: a\r\n\r\n")
         await peer.gone()
 
     async with upstream(script) as served, transport_to(served.url) as transport, serving(Front(transport)) as port:
         received = await exchanged(port, CLOSING_GET)
 
-    assert received == b"HTTP/1.1 " + status + b"\r\nserver: a\r\ndate: b\r\nconnection: close\r\n\r\n"
+    assert received == b"HTTP/1.1 " + status + b"\r\ncontent-type: text/plain\r\nserver: a\r\nconnection: close\r\n\r\n"
 
 
 async def test_uvicorn_answers_head_with_the_length_only() -> None:
     async def script(peer: Peer) -> None:
         await peer.read_request()
-        peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        peer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n")
         await peer.gone()
 
     async with upstream(script) as served, transport_to(served.url) as transport, serving(Front(transport)) as port:
         received = await exchanged(port, CLOSING_GET.replace(b"GET", b"HEAD"))
 
-    assert received == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\n"
+    assert received == b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\nconnection: close\r\n\r\n"
 
 
 async def test_client_that_hangs_up_on_uvicorn_frees_the_upstream() -> None:
