@@ -8,7 +8,9 @@ import { Component, createContext, Fragment, h, render } from "./vendor/preact.j
 import {
   useCallback, useContext, useEffect, useErrorBoundary, useId, useLayoutEffect, useMemo, useReducer, useRef, useState,
 } from "./vendor/hooks.js";
-import { batch, computed, effect, signal, untracked, useComputed, useSignal, useSignalEffect } from "./vendor/signals.js";
+import {
+  batch, computed, effect, signal, untracked, useComputed, useSignal, useSignalEffect,
+} from "./vendor/signals.js";
 import htm from "./vendor/htm.js";
 
 /** @typedef {import("./vendor/preact.js").ComponentChildren} Children  what may stand between two tags */

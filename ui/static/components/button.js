@@ -22,7 +22,8 @@ const unlessBusy = (busy, onClick) => (event) => {
  *   children?: Children, [attribute: string]: any,
  * }} props
  */
-export function Button({ kind = "plain", icon, busy, disabled, onClick, type = "button", class: more, children, ...rest }) {
+export function Button(props) {
+  const { kind = "plain", icon, busy, disabled, onClick, type = "button", class: more, children, ...rest } = props;
   return html`
     <button
       ...${rest}

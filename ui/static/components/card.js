@@ -30,7 +30,11 @@ export function Card({ title, actions, collapsible, storageKey, id, class: more,
       `
     : title;
   return html`
-    <section class=${`card ${flush ? "flush" : ""} ${more ?? ""}`} id=${id} aria-labelledby=${title ? `${own}-title` : undefined}>
+    <section
+      class=${`card ${flush ? "flush" : ""} ${more ?? ""}`}
+      id=${id}
+      aria-labelledby=${title ? `${own}-title` : undefined}
+    >
       ${title &&
       html`
         <header class="card-head">

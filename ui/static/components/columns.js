@@ -118,8 +118,18 @@ function Choices({ columns, shown, onChange }) {
             </label>
             ${visible &&
             html`
-              <${IconButton} icon="chevron-up" label="Move up" disabled=${place === 0} onClick=${() => move(key, place - 1)} />
-              <${IconButton} icon="chevron-down" label="Move down" disabled=${place === first.length - 1} onClick=${() => move(key, place + 1)} />
+              <${IconButton}
+                icon="chevron-up"
+                label="Move up"
+                disabled=${place === 0}
+                onClick=${() => move(key, place - 1)}
+              />
+              <${IconButton}
+                icon="chevron-down"
+                label="Move down"
+                disabled=${place === first.length - 1}
+                onClick=${() => move(key, place + 1)}
+              />
             `}
           </li>
         `;

@@ -19,6 +19,7 @@ export function Dialog({ open, ...rest }) {
 /** @param {Omit<Parameters<typeof Dialog>[0], "open">} props */
 function OpenDialog({ onClose, title, size = "medium", footer, class: more, children }) {
   const element = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const body = useRef(/** @type {HTMLDivElement | null} */ (null));
   const titleId = useId();
   useLayoutEffect(() => {
     const dialog = /** @type {HTMLDialogElement} */ (element.current);
@@ -26,6 +27,11 @@ function OpenDialog({ onClose, title, size = "medium", footer, class: more, chil
     // Closing before the element goes is what makes the browser give the focus back.
     return () => dialog.close();
   }, []);
+  useLayoutEffect(() => {
+    // What scrolls must be reached by the keyboard; what does not should be no stop on the way.
+    const box = /** @type {HTMLDivElement} */ (body.current);
+    box.tabIndex = box.scrollHeight > box.clientHeight ? 0 : -1;
+  });
   /** @param {Event} event */
   const cancelled = (event) => {
     event.preventDefault();
@@ -48,7 +54,7 @@ function OpenDialog({ onClose, title, size = "medium", footer, class: more, chil
           <h2 id=${titleId}>${title}</h2>
           <${IconButton} icon="close" label="Close" onClick=${onClose} />
         </header>
-        <div class="dialog-body" tabindex="-1">${children}</div>
+        <div class="dialog-body" ref=${body}>${children}</div>
         ${footer && html`<footer class="dialog-foot">${footer}</footer>`}
       </div>
     </dialog>

@@ -15,7 +15,8 @@ import { Icon } from "./icon.js";
 
 /**
  * @param {{
- *   id: string, label: string, hideLabel?: boolean, hint?: Children, error?: Children, class?: string, children: Children,
+ *   id: string, label: string, hideLabel?: boolean, hint?: Children, error?: Children, class?: string,
+ *   children: Children,
  * }} props
  */
 function Field({ id, label, hideLabel, hint, error, class: more, children }) {
@@ -72,7 +73,14 @@ export function NumberField({ label, hideLabel, hint, error, class: more, value,
   };
   return html`
     <${Field} ...${{ id, label, hideLabel, hint, error, class: more }}>
-      <input ...${rest} ...${tied(id, { hint, error })} class="control number" type="number" value=${value ?? ""} onInput=${typed} />
+      <input
+        ...${rest}
+        ...${tied(id, { hint, error })}
+        class="control number"
+        type="number"
+        value=${value ?? ""}
+        onInput=${typed}
+      />
     <//>
   `;
 }
@@ -95,8 +103,9 @@ export function TextArea({ label, hideLabel, hint, error, class: more, value, on
 }
 
 /** @param {{ value: string, option: Option }} props */
-const SelectOption = ({ value, option }) =>
-  html`<option value=${option.value} selected=${option.value === value} disabled=${option.disabled}>${option.label}</option>`;
+const SelectOption = ({ value, option }) => html`
+  <option value=${option.value} selected=${option.value === value} disabled=${option.disabled}>${option.label}</option>
+`;
 
 /**
  * @param {FieldProps & {
@@ -139,10 +148,19 @@ export function Switch({ label, hideLabel, hint, error, class: more, value, onIn
   return html`
     <div class=${`switch-field ${more ?? ""}`}>
       <label class="switch-row">
-        <input ...${rest} ...${tied(id, { hint, error })} class="switch" type="checkbox" role="switch" checked=${value} onChange=${changed} />
+        <input
+          ...${rest}
+          ...${tied(id, { hint, error })}
+          class="switch"
+          type="checkbox"
+          role="switch"
+          checked=${value}
+          onChange=${changed}
+        />
         <span class=${hideLabel ? "unseen" : ""}>${label}</span>
       </label>
-      ${(error || hint) && html`<p class=${error ? "field-error" : "field-hint"} id=${`${id}-hint`}>${error || hint}</p>`}
+      ${(error || hint) &&
+      html`<p class=${error ? "field-error" : "field-hint"} id=${`${id}-hint`}>${error || hint}</p>`}
     </div>
   `;
 }

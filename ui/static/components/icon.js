@@ -1,6 +1,14 @@
 import { html } from "../html.js";
 
 /**
+ * A round dot, to be filled.
+ *
+ * @param {number} x
+ * @param {number} y
+ */
+const dot = (x, y) => `M${x - 1.3} ${y}a1.3 1.3 0 1 1 2.6 0a1.3 1.3 0 1 1-2.6 0z`;
+
+/**
  * Strokes on a 24 × 24 grid. `M…` strings are paths; a leading "!" fills instead of stroking.
  *
  * @type {Record<string, string>}
@@ -53,11 +61,12 @@ const STROKES = {
   check: "M5 12.5l4.5 4.5L19 7",
   warning: "M12 4l9 16H3z M12 10v4.5 M12 17.2v.1",
   image: "M4 5h16v14H4z M4 16l4.5-4.5 4 4 3-3L20 17 M9 8.2a1 1 0 1 1 0 2a1 1 0 0 1 0-2z",
-  microphone: "M12 3.5a2.8 2.8 0 0 1 2.8 2.8v5a2.8 2.8 0 0 1-5.6 0v-5A2.8 2.8 0 0 1 12 3.5z M6 11a6 6 0 0 0 12 0 M12 17v3.5 M9 20.5h6",
+  microphone: "M12 3.5a2.8 2.8 0 0 1 2.8 2.8v5a2.8 2.8 0 0 1-5.6 0v-5A2.8 2.8 0 0 1 12 3.5z M6 11a6 6 0 0 0 12 0 "
+    + "M12 17v3.5 M9 20.5h6",
   send: "M4 4.5l16.5 7.5L4 19.5l2.5-7.5z M6.5 12H13",
   expand: "M14 4h6v6 M20 4l-6.5 6.5 M10 20H4v-6 M4 20l6.5-6.5",
   shrink: "M20 10h-6V4 M14 10l6.5-6.5 M4 14h6v6 M10 14l-6.5 6.5",
-  grip: "M9 6v.1 M15 6v.1 M9 12v.1 M15 12v.1 M9 18v.1 M15 18v.1",
+  grip: `!${[6, 12, 18].map((y) => dot(9, y) + dot(15, y)).join("")}`,
   key: "M8 11a4 4 0 1 1 0 8a4 4 0 0 1 0-8z M11 12.5L19.5 4 M16 7.5l3 3",
   clock: "M12 3.5a8.5 8.5 0 1 1 0 17a8.5 8.5 0 0 1 0-17z M12 7.5V12l3 2",
   info: "M12 3.5a8.5 8.5 0 1 1 0 17a8.5 8.5 0 0 1 0-17z M12 11v5.5 M12 7.6v.1",
@@ -65,7 +74,7 @@ const STROKES = {
   robot: "M5 9h14v10H5z M12 5v4 M9.5 13v1.5 M14.5 13v1.5 M12 3.6v.1 M2.5 13v2.5 M21.5 13v2.5",
   speaker: "M4 9.5h3.5L12 5v14l-4.5-4.5H4z M15.5 9a4.5 4.5 0 0 1 0 6 M18 6.5a8 8 0 0 1 0 11",
   attach: "M19.5 11.5l-7.6 7.6a4.7 4.7 0 0 1-6.7-6.7l8-8a3.1 3.1 0 0 1 4.5 4.5l-8 8a1.6 1.6 0 0 1-2.2-2.2l7.2-7.2",
-  more: "M5.5 12v.1 M12 12v.1 M18.5 12v.1",
+  more: `!${dot(5.5, 12)}${dot(12, 12)}${dot(18.5, 12)}`,
   keyboard: "M3 7h18v11H3z M7 11v.1 M10.3 11v.1 M13.7 11v.1 M17 11v.1 M8 14.5h8",
   peers: "M12 3.5a8.5 8.5 0 1 1 0 17a8.5 8.5 0 0 1 0-17z M3.5 12h17 M12 3.5c5 5 5 12 0 17 M12 3.5c-5 5-5 12 0 17",
 };
@@ -79,9 +88,10 @@ export const ICONS = Object.keys(STROKES);
  * @param {{ name: string, class?: string }} props
  */
 export function Icon({ name, class: more }) {
+  const shape = STROKES[name] ?? "";
   return html`
     <svg class=${`icon ${more ?? ""}`} viewBox="0 0 24 24" aria-hidden="true" focusable="false">
-      <path d=${STROKES[name] ?? ""} />
+      <path class=${shape.startsWith("!") ? "filled" : undefined} d=${shape.replace("!", "")} />
     </svg>
   `;
 }

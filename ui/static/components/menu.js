@@ -59,7 +59,8 @@ export function Menu({ label, icon, entries, text, disabled, class: more }) {
  */
 function Entries({ id, label, entries, anchor, onClose }) {
   const list = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const items = () => /** @type {HTMLButtonElement[]} */ ([...(list.current?.querySelectorAll("button:enabled") ?? [])]);
+  /** @returns {HTMLButtonElement[]} */
+  const items = () => [...(list.current?.querySelectorAll("button") ?? [])].filter((item) => !item.disabled);
   useEffect(() => (items().find((item) => item.ariaChecked === "true") ?? items()[0])?.focus(), []);
   /** @param {KeyboardEvent} event */
   const pressed = (event) => {

@@ -15,13 +15,19 @@ const around = (page, pages) => {
   return Array.from({ length }, (_, index) => start + index);
 };
 
-/** @param {{ page: number, pages: number, onPage: (page: number) => void, label?: string }} props  pages count from 1 */
+/**
+ * Pages count from 1.
+ *
+ * @param {{ page: number, pages: number, onPage: (page: number) => void, label?: string }} props
+ */
 export function Pager({ page, pages, onPage, label = "Pages" }) {
   if (pages <= 1) return null;
+  const back = page <= 1;
+  const forth = page >= pages;
   return html`
     <nav class="pager" aria-label=${label}>
-      <${IconButton} icon="first" label="First page" disabled=${page <= 1} onClick=${() => onPage(1)} />
-      <${IconButton} icon="chevron-left" label="Previous page" disabled=${page <= 1} onClick=${() => onPage(page - 1)} />
+      <${IconButton} icon="first" label="First page" disabled=${back} onClick=${() => onPage(1)} />
+      <${IconButton} icon="chevron-left" label="Previous page" disabled=${back} onClick=${() => onPage(page - 1)} />
       ${around(page, pages).map(
         (number) => html`
           <button
@@ -37,8 +43,8 @@ export function Pager({ page, pages, onPage, label = "Pages" }) {
         `,
       )}
       <span class="page-of">${page} / ${pages}</span>
-      <${IconButton} icon="chevron-right" label="Next page" disabled=${page >= pages} onClick=${() => onPage(page + 1)} />
-      <${IconButton} icon="last" label="Last page" disabled=${page >= pages} onClick=${() => onPage(pages)} />
+      <${IconButton} icon="chevron-right" label="Next page" disabled=${forth} onClick=${() => onPage(page + 1)} />
+      <${IconButton} icon="last" label="Last page" disabled=${forth} onClick=${() => onPage(pages)} />
     </nav>
   `;
 }

@@ -1,4 +1,4 @@
-import { html, useMemo, useRef, useState } from "../html.js";
+import { html, useEffect, useMemo, useRef, useState } from "../html.js";
 import { stored } from "../state/settings.js";
 
 /** @typedef {import("../html.js").Children} Children */
@@ -24,7 +24,13 @@ export function Split({ storageKey, direction = "auto", first, second, label }) 
     [storageKey],
   );
   const [dragging, setDragging] = useState(false);
+  const [stacked, setStacked] = useState(direction === "column");
   const lying = () => box.current !== null && getComputedStyle(box.current).flexDirection === "column";
+  useEffect(() => {
+    const watcher = new ResizeObserver(() => setStacked(lying()));
+    if (box.current) watcher.observe(box.current);
+    return () => watcher.disconnect();
+  }, []);
   /** @param {PointerEvent} event */
   const drag = (event) => {
     if (!dragging || !box.current) return;
@@ -51,6 +57,7 @@ export function Split({ storageKey, direction = "auto", first, second, label }) 
         role="separator"
         tabindex="0"
         aria-label=${label}
+        aria-orientation=${stacked ? "horizontal" : "vertical"}
         aria-valuemin=${LEAST * 100}
         aria-valuemax=${(1 - LEAST) * 100}
         aria-valuenow=${Math.round(ratio.value * 100)}

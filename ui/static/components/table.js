@@ -34,7 +34,9 @@ export function Table({ caption, columns, rows, rowKey, sort, onSort, empty, cla
           ${rows.map(
             (row) => html`
               <tr key=${rowKey(row)} class=${rowClass?.(row)}>
-                ${columns.map((column) => html`<td key=${column.key} class=${column.align ?? ""}>${column.render(row)}</td>`)}
+                ${columns.map(
+                  (column) => html`<td key=${column.key} class=${column.align ?? ""}>${column.render(row)}</td>`,
+                )}
               </tr>
             `,
           )}
@@ -61,7 +63,8 @@ function Head({ column, sort, onSort }) {
       aria-sort=${sorted === "asc" ? "ascending" : sorted === "desc" ? "descending" : "none"}
     >
       <button type="button" class="sort" title=${column.title} onClick=${() => onSort(column.key)}>
-        ${column.label}<${Icon} name=${sorted === "asc" ? "sort-up" : "sort-down"} class=${sorted ? "small" : "small idle"} />
+        ${column.label}
+        <${Icon} name=${sorted === "asc" ? "sort-up" : "sort-down"} class=${sorted ? "small" : "small idle"} />
       </button>
     </th>
   `;

@@ -15,7 +15,8 @@ export function Banners() {
 /** The next attempt lasts only moments; the banner stays while it is made, so that it does not flicker. */
 function LostBanner() {
   const since = asOf.value;
-  if (connection.value === "open" || (connection.value === "connecting" && since === null && !problem.value)) return null;
+  const first = connection.value === "connecting" && since === null && !problem.value;
+  if (connection.value === "open" || first) return null;
   return html`
     <section class="banner bad" aria-label="Connection">
       <${Icon} name="warning" />

@@ -42,7 +42,12 @@ export function BottomBar() {
         ${rest.map(
           (page) => html`
             <li key=${page.id}>
-              <${Link} to=${`/${page.id}`} class="nav-entry" aria-current=${page.id === current ? "page" : undefined} onClick=${close}>
+              <${Link}
+                to=${`/${page.id}`}
+                class="nav-entry"
+                aria-current=${page.id === current ? "page" : undefined}
+                onClick=${close}
+              >
                 <${Icon} name=${page.icon} /><span class="nav-label">${page.label}</span>
               <//>
             </li>

@@ -16,5 +16,6 @@ export const connectionWords = computed(() => {
 /** The dot that says whether the page still hears of the server. */
 export function ConnectionDot() {
   const words = connectionWords.value;
-  return html`<span class=${`dot ${LOOKS[connection.value].tone}`} role="img" aria-label=${words} title=${words}></span>`;
+  const { tone } = LOOKS[connection.value];
+  return html`<span class=${`dot ${tone}`} role="img" aria-label=${words} title=${words}></span>`;
 }

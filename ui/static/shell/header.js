@@ -22,18 +22,19 @@ const tabName = (/** @type {string} */ tab) => {
 export function Header() {
   const { segments } = route.value;
   const page = pageOf(segments);
-  const below = segments.length > 1 && (page.id === "models" ? place.value : page.id === "playground" ? tabName(segments[1]) : "");
+  const inner = segments[1];
+  const below = inner && (page.id === "models" ? place.value : page.id === "playground" ? tabName(inner) : "");
+  const title = (page.id !== "playground" && pageTitle.value) || below || page.label;
   return html`
     <header class="header">
       <span class="header-dot"><${ConnectionDot} /></span>
       <nav class="header-place" aria-label="You are here">
-        ${below
-          ? html`
-              <${Link} to=${`/${page.id}`} class="header-parent">${page.label}<//>
-              <span class="faint" aria-hidden="true">/</span>
-              <span class="header-title clip" aria-current="page">${(page.id === "models" && pageTitle.value) || below}</span>
-            `
-          : html`<span class="header-title clip" aria-current="page">${pageTitle.value ?? page.label}</span>`}
+        ${below &&
+        html`
+          <${Link} to=${`/${page.id}`} class="header-parent">${page.label}<//>
+          <span class="faint" aria-hidden="true">/</span>
+        `}
+        <span class="header-title clip" aria-current="page">${title}</span>
       </nav>
       ${profiles.value.length > 0 && html`<${ProfileChoice} />`}
       <button

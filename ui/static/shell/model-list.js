@@ -13,7 +13,7 @@ import { connection, known, models } from "../state/store.js";
 /** Whether the models are listed under "Models". */
 export const modelsOpen = stored("models-menu-open", true);
 
-/** The models below their entry in the sidebar, those of each peer apart. What is unlisted is for its own page alone. */
+/** The models below their entry in the sidebar, those of each peer apart. Unlisted ones are for their page alone. */
 export function ModelList() {
   const { local, peers } = byPlace(models.value.filter((model) => !model.unlisted));
   const [page, name] = route.value.segments;
@@ -21,7 +21,12 @@ export function ModelList() {
   if (!known.value) return null;
   return html`
     <div class=${`nav-models ${connection.value === "open" ? "" : "stale"}`}>
-      ${local.length > 0 && html`<ul aria-label="Models">${local.map((model) => html`<${Entry} key=${model.id} ...${{ model, here }} />`)}</ul>`}
+      ${local.length > 0 &&
+      html`
+        <ul aria-label="Models">
+          ${local.map((model) => html`<${Entry} key=${model.id} ...${{ model, here }} />`)}
+        </ul>
+      `}
       ${[...peers].map(
         ([peer, theirs]) => html`
           <h2 class="nav-peer" id=${`nav-peer-${peer}`}>${plain(peer)}</h2>
@@ -37,9 +42,10 @@ export function ModelList() {
 /** @param {{ model: Model, here: string | undefined }} props */
 function Entry({ model, here }) {
   const name = plain(displayName(model));
+  const current = model.id === here ? "page" : undefined;
   return html`
     <li>
-      <${Link} to=${modelPath(model.id)} class="nav-model" title=${name} aria-current=${model.id === here ? "page" : undefined}>
+      <${Link} to=${modelPath(model.id)} class="nav-model" title=${name} aria-current=${current}>
         <${StateDot} state=${model.state} /><span class="clip">${name}</span>
       <//>
     </li>

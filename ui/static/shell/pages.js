@@ -14,7 +14,12 @@ import { performanceOn } from "./performance-on.js";
 /** @type {readonly Page[]} */
 export const PAGES = [
   { id: "activity", label: "Activity", icon: "activity", load: () => import("../views/activity/activity.js") },
-  { id: "playground", label: "Playground", icon: "playground", load: () => import("../views/playground/playground.js") },
+  {
+    id: "playground",
+    label: "Playground",
+    icon: "playground",
+    load: () => import("../views/playground/playground.js"),
+  },
   {
     id: "models",
     label: "Models",

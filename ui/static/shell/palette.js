@@ -32,12 +32,13 @@ function Search({ onDone }) {
   const list = useRef(/** @type {HTMLDivElement | null} */ (null));
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
   const all = commands.value;
-  const found = useMemo(() => matching(all, query), [all, query]);
+  const groups = useMemo(() => matching(all, query), [all, query]);
+  const found = groups.flatMap(([, members]) => members);
   const chosen = Math.min(at, found.length - 1);
   useEffect(() => field.current?.focus(), []);
   useEffect(() => {
     list.current?.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: "nearest" });
-  }, [chosen, found]);
+  }, [chosen, groups]);
   /** @param {Command} command */
   const run = (command) => {
     // First the dialog goes, so that the focus of what comes next is not taken back by it.
@@ -83,20 +84,27 @@ function Search({ onDone }) {
       <kbd>Esc</kbd>
     </div>
     <div class="palette-list" role="listbox" id=${`${id}-list`} aria-label="Commands" ref=${list}>
-      ${found.map(
-        (command, index) => html`
-          ${command.group !== found[index - 1]?.group && html`<div class="palette-group" role="presentation">${command.group}</div>`}
-          <div
-            key=${command.id}
-            id=${`${id}-${index}`}
-            class="palette-entry"
-            role="option"
-            aria-selected=${String(index === chosen)}
-            onMouseMove=${() => index !== chosen && setAt(index)}
-            onClick=${() => run(command)}
-          >
-            <span class="clip">${command.title}</span>
-            ${command.detail && command.detail !== command.title && html`<span class="palette-detail clip">${command.detail}</span>`}
+      ${groups.map(
+        ([name, members]) => html`
+          <div key=${name} role="group" aria-label=${name}>
+            <div class="palette-group" aria-hidden="true">${name}</div>
+            ${members.map((command) => {
+              const index = found.indexOf(command);
+              return html`
+                <div
+                  key=${command.id}
+                  id=${`${id}-${index}`}
+                  class="palette-entry"
+                  role="option"
+                  aria-selected=${String(index === chosen)}
+                  onMouseMove=${() => index !== chosen && setAt(index)}
+                  onClick=${() => run(command)}
+                >
+                  <span class="clip">${command.title}</span>
+                  ${command.detail && html`<span class="palette-detail clip">${command.detail}</span>`}
+                </div>
+              `;
+            })}
           </div>
         `,
       )}
@@ -116,7 +124,7 @@ function matching(all, query) {
   const found = query.trim()
     ? ranked(query, all, (command) => `${command.title} ${command.detail ?? ""}`).map(({ entry }) => entry)
     : all;
-  const groups = new Map(found.slice(0, MOST).map((command) => [command.group, /** @type {Command[]} */ ([])]));
+  const groups = new Map(found.slice(0, MOST).map(({ group }) => [group, /** @type {Command[]} */ ([])]));
   for (const command of found.slice(0, MOST)) groups.get(command.group)?.push(command);
-  return [...groups.values()].flat();
+  return [...groups];
 }

@@ -38,7 +38,11 @@ export function Sidebar({ open }) {
       </div>
       <nav class="sidebar-nav" aria-label="Pages">
         <ul>
-          ${listedPages().map((page) => html`<li key=${page.id}><${Entry} page=${page} current=${current} words=${open.value} /></li>`)}
+          ${listedPages().map(
+            (page) => html`
+              <li key=${page.id}><${Entry} page=${page} current=${current} words=${open.value} /></li>
+            `,
+          )}
         </ul>
       </nav>
       <div class="sidebar-foot">
@@ -86,7 +90,13 @@ function ThemeButton({ words }) {
   const look = MODE_LOOKS[mode.value];
   const label = `Theme: ${look.words}. Press for ${MODE_LOOKS[nextMode()].words}.`;
   return html`
-    <button type="button" class="nav-entry" title=${label} aria-label=${label} onClick=${() => (mode.value = nextMode())}>
+    <button
+      type="button"
+      class="nav-entry"
+      title=${label}
+      aria-label=${label}
+      onClick=${() => (mode.value = nextMode())}
+    >
       <${Icon} name=${look.icon} />${words && html`<span class="nav-label">Theme: ${look.words}</span>`}
     </button>
   `;
