@@ -8,7 +8,7 @@
 import { html, useEffect, useState } from "../../html.js";
 import { PageHeader } from "../../components/page.js";
 import { Tabs, TabPanel } from "../../components/tabs.js";
-import { navigate, route } from "../../state/router.js";
+import { navigate } from "../../state/router.js";
 import { stored } from "../../state/settings.js";
 
 /** @typedef {{ default: (props: {}) => unknown }} TabModule */
@@ -42,8 +42,9 @@ const lastTab = stored("playground.tab", "chat", (value) => typeof value === "st
 /** @type {Map<string, TabModule>} */
 const loaded = new Map();
 
-export default function Playground() {
-  const asked = route.value.segments[1];
+/** @param {{ segments: string[] }} props  not those of the route: on the way to another page, this one is still shown */
+export default function Playground({ segments }) {
+  const asked = segments[1];
   const tab = asked !== undefined && Object.hasOwn(MODULES, asked) ? asked : lastTab.value;
   useEffect(() => {
     lastTab.value = tab;
