@@ -1,6 +1,6 @@
 // Where in the page one is: the address below /ui. Links are ordinary links; clicks on them are caught here.
 
-import { signal, useCallback } from "../html.js";
+import { signal, useCallback, useRef } from "../html.js";
 import { parseQuery, unsegment, withParam } from "../lib/query.js";
 
 /**
@@ -55,13 +55,23 @@ export function navigate(to, { replace = false } = {}) {
  * @returns {[string, (value: string | null) => void]}
  */
 export function useQueryParam(name, initial = "") {
-  const value = current.value.query[name] ?? initial;
+  // On the way to another page, the one before is still there: that address is no business of its.
+  const home = useRef(page(current.peek())).current;
+  const last = useRef(initial);
+  if (page(current.value) === home) last.current = current.value.query[name] ?? initial;
   const set = useCallback(
     /** @param {string | null} next */
-    (next) => setQueryParam(name, next === initial ? null : next),
-    [name, initial],
+    (next) => {
+      if (page(current.peek()) === home) setQueryParam(name, next === initial ? null : next);
+    },
+    [name, initial, home],
   );
-  return [value, set];
+  return [last.current, set];
+}
+
+/** @param {Route} where */
+function page({ segments }) {
+  return segments[0] ?? "activity";
 }
 
 /**
