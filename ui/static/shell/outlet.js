@@ -1,4 +1,4 @@
-import { html, useEffect, useErrorBoundary, useState } from "../html.js";
+import { html, useEffect, useErrorBoundary, useRef, useState } from "../html.js";
 import { Button } from "../components/button.js";
 import { plain } from "../lib/bidi.js";
 import { route } from "../state/router.js";
@@ -9,9 +9,9 @@ import { reloadIfUpdated } from "./update.js";
 /** @typedef {import("./pages.js").View} View */
 
 /**
- * What is shown: the view and the address it was fetched for. The old one stays until the new one is there.
+ * What is shown: the view and which address it was fetched for. The old one stays until the new one is there.
  *
- * @typedef {{ key: string, View: View, segments: string[] }} Shown
+ * @typedef {{ key: string, View: View }} Shown
  */
 
 /** Which module an address needs; addresses of one module share the key, so a view keeps its state between them. */
@@ -25,12 +25,14 @@ export function Outlet() {
   const { segments } = route.value;
   const key = keyOf(segments);
   const [shown, setShown] = useState(/** @type {Shown | null} */ (null));
+  // Where the view that is shown was last; it may be left for a place that is still being fetched.
+  const last = useRef(segments);
   const [failure, setFailure] = useState(/** @type {{ key: string, error: unknown } | null} */ (null));
   useEffect(() => {
     let current = true;
     const page = pageOf(segments);
     Promise.all([page.load(segments), stylesheet(page.id)]).then(
-      ([module]) => current && setShown({ key, View: module.default, segments }),
+      ([module]) => current && setShown({ key, View: module.default }),
       async (error) => {
         if (current && !(await reloadIfUpdated())) setFailure({ key, error });
       },
@@ -42,10 +44,11 @@ export function Outlet() {
   if (failure?.key === key) return html`<${Failure} error=${failure.error} what="This page could not be fetched." />`;
   if (!shown) return html`<${Waiting} />`;
   const fetched = shown.key === key;
+  if (fetched) last.current = segments;
   return html`
     ${!fetched && html`<${Waiting} />`}
     <${Boundary} key=${shown.key}>
-      <${shown.View} segments=${fetched ? segments : shown.segments} />
+      <${shown.View} segments=${last.current} />
     <//>
   `;
 }
