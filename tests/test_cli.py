@@ -215,7 +215,7 @@ def test_host_that_is_none_is_told_of(config: Path, capsys: pytest.CaptureFixtur
 def test_program_says_when_every_machine_can_use_it(config: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "app.cli", "-config", str(config), "-listen", ":0"]
     with running(tmp_path, command) as program:
-        assert "every machine that reaches this one's network can use it" in program.text()
+        program.until(lambda: "every machine that reaches this one's network can use it" in program.text())
         assert program.answers()
 
 

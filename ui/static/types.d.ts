@@ -411,6 +411,8 @@ export interface Version {
 
 export interface UiConfig {
   activity: { session_id: string[] };
+  /** Where pages of models' servers are not confined, if there is such a port: docs/upstream-pages.md. */
+  pages_port?: number;
 }
 
 export interface ReloadPlan {

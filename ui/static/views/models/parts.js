@@ -170,11 +170,13 @@ function User({ request }) {
  * @param {{model: Model, words?: boolean}} props
  */
 export function ServerLink({ model, words }) {
-  const pages = /** @type {{pages?: {origin?: string}}} */ (uiConfig.value).pages;
+  // Of the same machine under the name it is known by here; see docs/upstream-pages.md.
+  const port = uiConfig.value.pages_port;
+  const origin = port ? `${location.protocol}//${location.hostname}:${port}` : "";
   const label = `Open the server of ${plain(model.name || model.id)}`;
   return html`
     <a
-      class=${words ? "button plain" : "icon-button"} href=${(pages?.origin ?? "") + upstreamPath(model.id)}
+      class=${words ? "button plain" : "icon-button"} href=${origin + upstreamPath(model.id)}
       target="_blank" rel="noopener noreferrer" title=${label} aria-label=${label}
     ><${Icon} name="external" />${words && "Open server"}</a>
   `;
