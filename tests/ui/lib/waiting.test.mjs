@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { estimateWords, listed, loadProgress, waitingWords } from "../../../ui/static/lib/waiting.js";
+import { estimateWords, listed, loadProgress, turns, waitingWords } from "../../../ui/static/lib/waiting.js";
 
 const entry = (more = {}) => ({
   position: 1, model: "qwen", ticket: 1, request_id: "1", waited_ms: 5, estimated_ms: null, overdue: false, held_by: [], ...more,
@@ -53,6 +53,22 @@ test("a load is told with how long it usually takes, and never as over", () => {
   assert.deepEqual(loadProgress(500, 2000), { text: "loading for 500\u00a0ms, usually 2.0\u00a0s", share: 0.25 });
   assert.equal(loadProgress(9000, 2000).share, 0.97);
   assert.equal(loadProgress(-5, 2000).text, "loading for 0\u00a0ms, usually 2.0\u00a0s");
+});
+
+test("who comes after another model waits for its turn, too", () => {
+  assert.equal(
+    waitingWords(entry({ model: "c", held_by: [held("a", "stopping")] }), {}, undefined, ["b"]),
+    "waits for the turn of b and a to stop, then c loads",
+  );
+});
+
+test("the queue is told by models, each with those before it", () => {
+  const queue = ["b", "b", "c", "a"].map((model, index) => entry({ model, position: index + 1 }));
+
+  assert.deepEqual(
+    turns(queue).map(({ model, entries, ahead }) => [model, entries.map((each) => each.position), ahead]),
+    [["b", [1, 2], []], ["c", [3], ["b"]], ["a", [4], ["b", "c"]]],
+  );
 });
 
 test("lists in words", () => {

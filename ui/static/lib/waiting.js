@@ -12,12 +12,14 @@ import { duration, plural } from "./format.js";
  * @param {QueueEntry} entry
  * @param {Record<string, QueueModel>} models of the same answer
  * @param {Name} [name]
+ * @param {readonly string[]} [ahead] models that others wait for before it
  * @returns {string} "waits for llama to finish 2 requests, then qwen loads"
  */
-export function waitingWords(entry, models, name = plain) {
+export function waitingWords(entry, models, name = plain, ahead = []) {
   const its = name(entry.model);
   if (entry.held_by.length > 0) {
-    const waits = `waits for ${listed(entry.held_by.map((held) => heldWords(held, name)))}, then ${its} loads`;
+    const turns = ahead.map((model) => `the turn of ${name(model)}`);
+    const waits = `waits for ${listed([...turns, ...entry.held_by.map((held) => heldWords(held, name))])}, then ${its} loads`;
     if (!entry.overdue) return waits;
     return `${waits}; newcomers to ${listed(entry.held_by.map((held) => name(held.model)))} wait behind it`;
   }
@@ -42,6 +44,23 @@ function heldWords(held, name) {
   if (held.state === "stopping") return `${its} to stop`;
   if (held.state === "starting") return `${its} to finish loading`;
   return held.in_flight > 0 ? `${its} to finish ${plural(held.in_flight, "request")}` : `${its} to make room`;
+}
+
+/**
+ * The queue by models, for all that wait for one wait for the same.
+ * @param {readonly QueueEntry[]} entries in order
+ * @returns {{model: string, entries: QueueEntry[], ahead: string[]}[]} ahead: the models before it
+ */
+export function turns(entries) {
+  /** @type {Map<string, QueueEntry[]>} */
+  const byModel = new Map();
+  for (const entry of entries) {
+    const its = byModel.get(entry.model);
+    if (its) its.push(entry);
+    else byModel.set(entry.model, [entry]);
+  }
+  const models = [...byModel.keys()];
+  return [...byModel].map(([model, its], index) => ({ model, entries: its, ahead: models.slice(0, index) }));
 }
 
 /**

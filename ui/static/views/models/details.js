@@ -49,8 +49,10 @@ export function Details({ model }) {
       <${Card} title="In memory, last hour" class="wide"><${History} model=${model.id} /><//>
       <${Process} its=${details} />
       <${Limits} its=${details} />
-      <${Abilities} model=${model} its=${details} />
-      <${Card} title="Swapping"><ul class="model-rules">${details.rules.map((rule) => html`<li key=${rule}>${plain(rule)}</li>`)}</ul><//>
+      <div class="stack">
+        <${Abilities} model=${model} its=${details} />
+        <${Card} title="Swapping"><ul class="model-rules">${details.rules.map((rule) => html`<li key=${rule}>${plain(rule)}</li>`)}</ul><//>
+      </div>
       <${Command} its=${details} />
       ${Object.keys(details.metadata).length > 0 && html`<${Card} title="Metadata" class="wide"><pre class="model-command">${plainLines(JSON.stringify(details.metadata, null, 2))}</pre><//>`}
     </div>

@@ -41,7 +41,7 @@ function ProfileItem({ its, isActive }) {
         ${pins.map(
           ([name, target]) => html`
             <li key=${name}>
-              <span class="mono">${plain(name)}</span><span class="faint" aria-label="means">→</span>
+              <span class="mono">${plain(name)}</span><span class="faint" aria-hidden="true">→</span><span class="unseen"> means </span>
               ${target ? html`<${ModelLink} id=${target} />` : html`<${Tag} tone="bad" title="Requests for this name are answered with 404">disabled<//>`}
             </li>
           `,

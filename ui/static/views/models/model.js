@@ -8,7 +8,7 @@ import { Link } from "../../components/link.js";
 import { LogPane } from "../../components/log-pane.js";
 import { PageHeader } from "../../components/page.js";
 import { TabPanel, Tabs } from "../../components/tabs.js";
-import { StateDot, Tag } from "../../components/tag.js";
+import { StateDot, Tag, stateLook } from "../../components/tag.js";
 import { plain } from "../../lib/bidi.js";
 import { clockTime, plural } from "../../lib/format.js";
 import { displayName, modelNamed, natural } from "../../lib/names.js";
@@ -93,7 +93,8 @@ function Head({ model }) {
   `;
   return html`
     <${PageHeader} title=${name} subtitle=${subtitle} actions=${actions} />
-    <div class="model-standing" aria-live="polite">
+    <p class="unseen" aria-live="polite">${standing ? stateLook(standing.state).words : ""}</p>
+    <div class="model-standing">
       <${StateDot} state=${standing?.state ?? ""} />
       ${isOurs ? html`<${StateWords} model=${model} standing=${standing} />` : html`<span class="soft">how it stands there is not known here</span>`}
       ${isOurs && standing.waiting > 0 && html`<span class="models-waiting">${plural(standing.waiting, "request")} ${standing.waiting === 1 ? "waits" : "wait"}</span>`}

@@ -80,8 +80,9 @@ function Head({ local, peers }) {
   const words = [plural(local.length, "model"), peers && `${plural(peers, "model")} of peers`, `${ready} ready`, up > ready && `${up - ready} on the way`, serving && `${plural(serving, "request")} in flight`]
     .filter(Boolean)
     .join(" · ");
-  const subtitle = known.value ? html`<span aria-live="polite">${words}</span>${asOf.value !== null && html` <b class="models-asof">as of ${clockTime(asOf.value)}</b>`}` : "Connecting…";
-  return html`<${PageHeader} title="Models" subtitle=${subtitle} actions=${html`<${UnloadAll} serving=${serving} waiting=${queue.value.length} up=${up} />`} />`;
+  const subtitle = known.value ? html`${words}${asOf.value !== null && html` <b class="models-asof">as of ${clockTime(asOf.value)}</b>`}` : "Connecting…";
+  const live = html`<p class="unseen" aria-live="polite">${known.value ? `${ready} ready` : ""}</p>`;
+  return html`${live}<${PageHeader} title="Models" subtitle=${subtitle} actions=${html`<${UnloadAll} serving=${serving} waiting=${queue.value.length} up=${up} />`} />`;
 }
 
 /**
