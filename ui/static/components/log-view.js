@@ -51,11 +51,12 @@ function rowsIn(line, columns) {
 
 /** @extends {Component<{line: Line}>} */
 class Row extends Component {
-  /** @param {{line: Line}} next */
+  /** @param {{line: Line}} next @override */
   shouldComponentUpdate(next) {
     return next.line !== this.props.line;
   }
 
+  /** @override */
   render() {
     const { line } = this.props;
     const level = line.runs ? null : levelOf(line.text);
