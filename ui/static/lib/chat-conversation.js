@@ -13,6 +13,7 @@
  * @property {number} reasoningMs
  * @property {import("./answer.js").ToolCall[]} toolCalls
  * @property {"done" | "stopped" | "failed"} state
+ * @property {number} status of a failure: 0: there was no answer; -1: it broke off or told of an error
  * @property {string} error
  * @property {string} stopReason
  * @property {import("./chat-figures.js").Measured} measured
@@ -43,7 +44,8 @@ export function titleOf(turns) {
   if (!text) return first.pictures.length ? "A picture" : "New chat";
   if (text.length <= TITLE_LENGTH) return text;
   const cut = text.slice(0, TITLE_LENGTH);
-  return `${cut.slice(0, Math.max(cut.lastIndexOf(" "), TITLE_LENGTH / 2)).trimEnd()} …`;
+  const space = cut.lastIndexOf(" ");
+  return `${space > TITLE_LENGTH / 2 ? cut.slice(0, space) : cut} …`;
 }
 
 /**

@@ -2,7 +2,7 @@
  * Why there is no answer, in words, and what can be done. PURE.
  */
 
-/** @typedef {{ title: string, advice: string }} Words */
+/** @typedef {{ title: string, advice: string, hasLog?: boolean }} Words - hasLog: the model's log says more */
 
 /** @type {Record<number, Words>} */
 const BY_STATUS = {
@@ -12,10 +12,10 @@ const BY_STATUS = {
   404: { title: "There is no such model", advice: "Choose another model, or see whether the active profile has disabled it." },
   413: { title: "This is too much", advice: "Leave out pictures, or begin a new chat." },
   429: { title: "Too many at once", advice: "Wait until one of the others is done." },
-  500: { title: "The model could not be started", advice: "Its log says more." },
-  502: { title: "The model's server failed", advice: "Its log says more." },
+  500: { title: "The model could not be started", advice: "", hasLog: true },
+  502: { title: "The model's server failed", advice: "", hasLog: true },
   503: { title: "Nothing can serve this now", advice: "" },
-  504: { title: "The model's server was too slow", advice: "Its log may say more." },
+  504: { title: "The model's server was too slow", advice: "", hasLog: true },
 };
 
 /**

@@ -2,6 +2,8 @@
  * Why an answer has not begun yet, in words, from what Hostler tells of its queue. PURE.
  */
 
+import { displayName, modelNamed } from "./names.js";
+
 /** @typedef {import("../types.js").QueueState} QueueState */
 /** @typedef {import("../types.js").QueueEntry} QueueEntry */
 /** @typedef {import("../types.js").InflightRequest} InflightRequest */
@@ -43,28 +45,31 @@ export function explain({ model, requestId, queue, inflight, models, isConnected
     return { stage: "sent", title: "Sent, waiting for the answer", details, estimatedMs: null };
   }
   const id = request.model || model;
-  const known = models.find((each) => each.id === id || each.aliases?.includes(id));
-  const name = known?.id ?? id;
+  const known = modelNamed(models, id);
+  /** @param {string} each */
+  const called = (each) => displayName(modelNamed(models, each) ?? { id: each });
+  const name = called(id);
   const entry = queue.queue.find((each) => each.request_id === request.id);
-  if (entry) return queued(entry, queue, name);
+  if (entry) return queued(entry, queue, called);
   if (known?.peerID) return { stage: "reading", title: `Waiting for ${name} of ${known.peerID}`, details: [], estimatedMs: null };
-  const state = queue.models[name]?.state ?? known?.state;
-  if (state === "starting") return loadingModel(name, queue.models[name]?.estimated_ms ?? null);
+  const told = queue.models[known?.id ?? id];
+  if ((told?.state ?? known?.state) === "starting") return loadingModel(name, told?.estimated_ms ?? null);
   return { stage: "reading", title: `${name} reads the question`, details: [], estimatedMs: null };
 }
 
 /**
  * @param {QueueEntry} entry
  * @param {QueueState} queue
- * @param {string} name
+ * @param {(id: string) => string} called
  * @returns {Explanation}
  */
-function queued(entry, queue, name) {
+function queued(entry, queue, called) {
+  const name = called(entry.model);
   const state = queue.models[entry.model]?.state;
   const isNext = entry.position === 1;
   if (entry.held_by.length === 0 && state === "starting") return loadingModel(name, entry.estimated_ms);
   const title = isNext ? `Next in line for ${name}` : `${ordinal(entry.position)} in line for ${name}`;
-  const details = entry.held_by.map(holder);
+  const details = entry.held_by.map((held) => holder({ ...held, model: called(held.model) }));
   if (!details.length && state === "ready") details.push(`${name} answers as many requests as it may at once.`);
   if (entry.overdue) details.push("It has waited long: newcomers to these models stand behind it.");
   return { stage: "queued", title, details, estimatedMs: entry.estimated_ms };

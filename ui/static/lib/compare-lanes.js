@@ -17,13 +17,23 @@ export const STAGES = /** @type {Record<Stage, string>} */ ({
 /**
  * Returns *marks* with one more, if it is news.
  *
+ * What a request does is only known some time after it was sent: its first stage began when it was sent. One that is answered
+ * before anything was known of it has been read in between.
+ *
  * @param {readonly Mark[]} marks
  * @param {Stage} stage
  * @param {number} nowMs
+ * @param {number} sentMs
  * @returns {readonly Mark[]}
  */
-export function marked(marks, stage, nowMs) {
-  return marks.at(-1)?.stage === stage ? marks : [...marks, { stage, fromMs: nowMs }];
+export function marked(marks, stage, nowMs, sentMs) {
+  const last = marks.at(-1)?.stage;
+  if (last === stage) return marks;
+  if (last !== undefined && last !== "turn") return [...marks, { stage, fromMs: nowMs }];
+  const isSpeaking = stage === "thinking" || stage === "answering";
+  return isSpeaking
+    ? [...marks, { stage: "reading", fromMs: sentMs }, { stage, fromMs: nowMs }]
+    : [...marks, { stage, fromMs: sentMs }];
 }
 
 /**

@@ -19,8 +19,11 @@ export const mathExtensions = [
   {
     name: "mathBlock",
     level: /** @type {const} */ ("block"),
-    /** @param {string} source */
-    start: (source) => /\$\$|\\\[/.exec(source)?.index,
+    // Where it says a block may begin, marked ends a paragraph: only at the beginning of a line.
+    start(/** @type {string} */ source) {
+      const found = /\n(?:\$\$|\\\[)/.exec(source);
+      return found ? found.index + 1 : undefined;
+    },
     /** @param {string} source */
     tokenizer(source) {
       const token = matched(source, DISPLAY, "mathBlock");

@@ -4,11 +4,12 @@ import { html, useState } from "../../html.js";
 import { Button, IconButton } from "../../components/button.js";
 import { CopyButton } from "../../components/copy.js";
 import { Icon } from "../../components/icon.js";
-import { ModelLink } from "../../components/link.js";
+import { Link, ModelLink } from "../../components/link.js";
 import { Markdown } from "../../components/markdown.js";
 import { plain } from "../../lib/bidi.js";
 import { wordsOf } from "../../lib/chat-errors.js";
 import { generationSpeed } from "../../lib/chat-figures.js";
+import { modelPath } from "../../lib/query.js";
 import { count, duration, plural, speed } from "../../lib/format.js";
 import { Waiting } from "./waiting.js";
 
@@ -107,12 +108,13 @@ function ToolCalls({ calls }) {
 /** @param {{ answer: Answered, onRetry?: () => void }} props */
 function Failure({ answer, onRetry }) {
   const isBroken = answer.status < 0;
-  const words = isBroken ? { title: answer.content ? "The answer broke off" : "There is no answer", advice: "" } : wordsOf(answer.status);
+  const words = isBroken ? { title: answer.content ? "The answer broke off" : "There is no answer", advice: "", hasLog: false } : wordsOf(answer.status);
   return html`
     <div class="notice bad chat-failure" role="alert">
       <div class="grow">
         <p><strong>${words.title}</strong></p>
         ${answer.error && html`<p class="chat-error-text">${answer.error.split("\n").map(plain).join("\n")}</p>`}
+        ${words.hasLog && html`<p class="small-text"><${Link} to=${modelPath(answer.model)}>Its log<//> says more.</p>`}
         ${words.advice && html`<p class="soft small-text">${words.advice}</p>`}
       </div>
       ${onRetry && html`<${Button} icon="refresh" onClick=${onRetry}>Try again<//>`}

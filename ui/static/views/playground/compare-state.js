@@ -103,7 +103,7 @@ async function run(chosen) {
   }
   for (const side of chosen.slice(1)) {
     side.isNext.value = true;
-    mark(side, "turn");
+    side.marks.value = [{ stage: "turn", fromMs: 0 }];
   }
   for (const side of chosen) {
     // Stopped while it waited for its turn.
@@ -119,9 +119,13 @@ async function answer(side) {
   const question = { model: side.model.value, turns: spoken(asked), ...chosenParameters() };
   const current = ask({ dialect: settings.value.dialect, question });
   side.asking.value = current;
+  const sentMs = current.sentAt - askedAt.value;
   const stopMarking = effect(() => {
     const stage = stageOf(current);
-    untracked(() => stage && mark(side, stage));
+    if (!stage) return;
+    untracked(() => {
+      side.marks.value = marked(side.marks.value, stage, performance.now() - askedAt.value, sentMs);
+    });
   });
   await current.finished;
   stopMarking();
@@ -142,13 +146,6 @@ function stageOf(current) {
   if (current.state.value === "answering") return current.content.value ? "answering" : "thinking";
   if (current.state.value !== "waiting") return null;
   const { stage } = explanation(current);
-  return stage === "queued" || stage === "loading" ? stage : "reading";
-}
-
-/**
- * @param {Side} side
- * @param {Stage} stage
- */
-function mark(side, stage) {
-  side.marks.value = marked(side.marks.value, stage, performance.now() - askedAt.value);
+  // Nothing is known of it yet, or not any more.
+  return stage === "sent" || stage === "unknown" ? null : stage;
 }

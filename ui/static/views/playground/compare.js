@@ -5,10 +5,11 @@ import { Button, IconButton } from "../../components/button.js";
 import { Empty } from "../../components/empty.js";
 import { Select } from "../../components/field.js";
 import { ModelPicker, offered } from "../../components/model-picker.js";
-import { StateDot, StateText } from "../../components/tag.js";
+import { StateText } from "../../components/tag.js";
+import { plain } from "../../lib/bidi.js";
 import { lengths, STAGES, stretches } from "../../lib/compare-lanes.js";
 import { duration } from "../../lib/format.js";
-import { modelNamed } from "../../lib/names.js";
+import { displayName, modelNamed } from "../../lib/names.js";
 import { monotonic } from "../../state/clock.js";
 import { stored } from "../../state/settings.js";
 import { connection, known, models } from "../../state/store.js";
@@ -113,7 +114,7 @@ function Column({ side }) {
 function ModelState({ name }) {
   const model = modelNamed(models.value, name);
   if (!model || connection.value !== "open") return null;
-  return html`<span class="row compare-state" role="status"><${StateDot} state=${model.state} /><${StateText} state=${model.state} /></span>`;
+  return html`<span class="compare-state" role="status"><${StateText} state=${model.state} /></span>`;
 }
 
 /** What both did with the last question, on one scale of time. */
@@ -130,7 +131,7 @@ function Lanes() {
         const words = lengths(all).map(({ stage, ms }) => `${STAGES[stage]} ${duration(ms)}`);
         return html`
           <div class="compare-lane" key=${side.id}>
-            <span class="compare-lane-name clip"><bdi>${modelNamed(models.value, side.model.value)?.id ?? side.model.value}</bdi></span>
+            <span class="compare-lane-name clip"><bdi>${plain(displayName(modelNamed(models.value, side.model.value) ?? { id: side.model.value }))}</bdi></span>
             <span class="compare-lane-bar" aria-hidden="true">
               ${all.map(
                 ({ stage, fromMs, toMs }) => html`

@@ -106,7 +106,7 @@ export function Composer({ text, pictures, isBusy, onSend, onStop, refusal, labe
           <${IconButton} icon="attach" label="Attach pictures" disabled=${pictures.value.length >= MOST_PICTURES} onClick=${() => chooser.current?.click()} />
         `}
         <${IconButton} icon=${isTall ? "shrink" : "expand"} label=${isTall ? "Make the field small" : "Make the field large"} pressed=${isTall} onClick=${() => setTall(!isTall)} />
-        <p class="chat-hint faint small-text">${refusal ?? html`<kbd>Enter</kbd> sends, <kbd>Shift</kbd> <kbd>Enter</kbd> begins a line`}</p>
+        <p class=${`small-text ${refusal ? "chat-refusal" : "chat-hint faint"}`}>${refusal ?? html`<kbd>Enter</kbd> sends, <kbd>Shift</kbd> <kbd>Enter</kbd> begins a line`}</p>
         ${isBusy
           ? html`<${Button} icon="stop" onClick=${onStop}>Stop<//>`
           : html`<${Button} kind="primary" type="submit" icon="send" disabled=${isEmpty || Boolean(refusal)}>Send<//>`}
