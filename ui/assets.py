@@ -23,6 +23,12 @@ Encoding = Literal["br", "gzip"]
 
 SUFFIX: Mapping[Encoding, str] = MappingProxyType({"br": ".br", "gzip": ".gz"})
 
+POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
+    b"connect-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+"""The Content-Security-Policy of the page: it runs and asks for nothing but what is ours."""
+
 PLACEHOLDER = b"{{assets}}"
 """What stands in `index.html` for the folder of this tree's assets."""
 

@@ -19,7 +19,7 @@ from app.asgi import Headers, header, send_bytes
 from app.config.catalog import Catalog
 from app.endpoints.index import unmade_page
 from app.middleware.paths import NO_SNIFF, send_redirect
-from ui.assets import Asset, Encoding, Tree, encoded, package_folder, read
+from ui.assets import POLICY, Asset, Encoding, Tree, encoded, package_folder, read
 from ui.icon import ico
 
 if TYPE_CHECKING:
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 
 PREFIX = "/ui/"
 ASSETS = "assets/"
-
-POLICY = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' data: blob:; "
-    b"connect-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-)
 
 DOCUMENT_HEADERS = [
     (b"content-security-policy", POLICY),

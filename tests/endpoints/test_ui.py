@@ -11,11 +11,11 @@ import brotli
 import pytest
 from starlette.types import ASGIApp
 
-from app.endpoints.ui import POLICY, accepted, routes
+from app.endpoints.ui import accepted, routes
 from app.middleware.paths import CleanPaths, Dispatch
 from tests.asgi import Reply, call
 from tests.fakes import catalog, model
-from ui.assets import build, read
+from ui.assets import POLICY, build, read
 
 pytestmark = pytest.mark.anyio
 
