@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { covered, moved, noted, segments, spent, spread, story, ticks, totals } from "../../../ui/static/lib/load-test.js";
+import { covered, moved, noted, segments, spent, spread, story, stretches, ticks, totals } from "../../../ui/static/lib/load-test.js";
 
 const lane = (more = {}) => ({
   model: "m", state: "running", sentAt: 1000, arrivedAt: -1, seen: [], queuedMs: -1, swapMs: -1, firstAt: -1, contentAt: -1,
@@ -153,4 +153,23 @@ test("places in the list are changed, and impossible moves are none", () => {
   assert.deepEqual(moved(["a", "b", "c"], 2, 0), ["c", "a", "b"]);
   assert.deepEqual(moved(["a"], 0, 1), ["a"]);
   assert.deepEqual(moved(["a"], -1, 0), ["a"]);
+});
+
+test("a model is in memory from one change of its state to the next", () => {
+  const changes = [
+    { state: "stopped", at: 0 },
+    { state: "starting", at: 100 },
+    { state: "ready", at: 300 },
+    { state: "stopping", at: 500 },
+    { state: "stopped", at: 600 },
+    { state: "starting", at: 900 },
+  ];
+
+  assert.deepEqual(stretches(changes, 200, 1000), [
+    { state: "starting", from: 200, to: 300 },
+    { state: "ready", from: 300, to: 500 },
+    { state: "stopping", from: 500, to: 600 },
+    { state: "starting", from: 900, to: 1000 },
+  ]);
+  assert.deepEqual(stretches([{ state: "ready", at: -50 }], 0, 10), [{ state: "ready", from: 0, to: 10 }]);
 });

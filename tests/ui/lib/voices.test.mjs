@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { DEFAULT_VOICES, voiceAmong, voicesIn } from "../../../ui/static/lib/voices.js";
+import { DEFAULT_VOICES, soundName, voiceAmong, voicesIn } from "../../../ui/static/lib/voices.js";
 
 test("voices are read from every shape that servers give them in", () => {
   assert.deepEqual(voicesIn(["a", "b", "a", ""]), ["a", "b"]);
@@ -18,4 +18,12 @@ test("a voice stays chosen as long as there is one of that name", () => {
   assert.equal(voiceAmong(["a", "b"], "c"), "a");
   assert.equal(voiceAmong([], "c"), "");
   assert.equal(voiceAmong(DEFAULT_VOICES, ""), "alloy");
+});
+
+test("a sound is called by what is said, and ends as what it is", () => {
+  assert.equal(soundName("Hello, world!", "audio/mpeg"), "hello-world.mp3");
+  assert.equal(soundName("…", "audio/x-wav"), "speech.wav");
+  assert.equal(soundName("a", "audio/ogg"), "a.ogg");
+  assert.equal(soundName("a", "audio/flac"), "a.flac");
+  assert.equal(soundName("a", ""), "a.mp3");
 });

@@ -130,12 +130,20 @@ export function typeOf(base64) {
  * @param {string} prompt
  * @param {number} index from 0
  * @param {string} source
- * @returns {string} a name for the file, of letters and figures that any system takes
+ * @returns {string} a name for the file
  */
 export function fileName(prompt, index, source) {
-  const words = prompt.toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "");
   const type = /^data:image\/(\w+)/.exec(source)?.[1] ?? "png";
-  return `${words.slice(0, 48).replace(/-+$/, "") || "picture"}-${index + 1}.${type === "jpeg" ? "jpg" : type}`;
+  return `${fileWords(prompt) || "picture"}-${index + 1}.${type === "jpeg" ? "jpg" : type}`;
+}
+
+/**
+ * @param {string} text
+ * @returns {string} its first words, of letters and figures that any system takes in the name of a file; may be empty
+ */
+export function fileWords(text) {
+  const words = text.toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "-").replace(/^-+/, "");
+  return words.slice(0, 48).replace(/-+$/, "");
 }
 
 /**

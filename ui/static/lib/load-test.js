@@ -255,6 +255,20 @@ export function story(lane, now) {
 }
 
 /**
+ * Returns when a model was in memory, or on its way, between *from* and *to*, from the changes of its state.
+ *
+ * @param {readonly { state: string, at: number }[]} changes in the order of time; the first tells how it began
+ * @param {number} from
+ * @param {number} to
+ * @returns {{ state: string, from: number, to: number }[]} without the times when it was stopped
+ */
+export function stretches(changes, from, to) {
+  return changes
+    .map(({ state, at }, index) => ({ state, from: Math.max(at, from), to: Math.min(changes[index + 1]?.at ?? to, to) }))
+    .filter((each) => each.to > each.from && ["starting", "ready", "stopping"].includes(each.state));
+}
+
+/**
  * @template T
  * @param {readonly T[]} list
  * @param {number} from

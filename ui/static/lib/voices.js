@@ -2,6 +2,8 @@
  * The voices of a text-to-speech server. PURE.
  */
 
+import { fileWords } from "./images.js";
+
 /** What is offered of a server that does not say: OpenAI's, which most servers know. */
 export const DEFAULT_VOICES = [
   "alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse",
@@ -27,6 +29,16 @@ export function voicesIn(document) {
  */
 export function voiceAmong(voices, chosen) {
   return voices.includes(chosen) ? chosen : (voices[0] ?? "");
+}
+
+/**
+ * @param {string} text what is said
+ * @param {string} type the sound's media type; servers that answer in something else than they were asked for are not rare
+ * @returns {string} a name for the file
+ */
+export function soundName(text, type) {
+  const ending = /wav/.test(type) ? "wav" : /ogg|opus/.test(type) ? "ogg" : /flac/.test(type) ? "flac" : "mp3";
+  return `${fileWords(text) || "speech"}.${ending}`;
 }
 
 /** @param {unknown} value @returns {value is Record<string, unknown>} */
