@@ -31,7 +31,7 @@ def _nothing_is_left_behind() -> Iterator[None]:
 
     yield
 
-    left = [child for child in me.children(recursive=True) if child.pid not in before]
+    left = [child for child in me.children(recursive=True) if not _belongs_to(child, before)]
     _, left = psutil.wait_procs(left, timeout=5) if left else ([], [])
     told = [f"{child.pid} {' '.join(child.cmdline())}" for child in left]
     for child in left:
@@ -39,6 +39,14 @@ def _nothing_is_left_behind() -> Iterator[None]:
     assert not told, f"processes left behind: {told}"
 
     assert _listening(me) <= listening_before, "a listening socket was left behind"
+
+
+def _belongs_to(process: psutil.Process, pids: set[int]) -> bool:
+    """Whether it is one of *pids*, or was started by one: a browser that serves many tests has processes of its own."""
+    try:
+        return process.pid in pids or any(parent.pid in pids for parent in process.parents())
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _listening(process: psutil.Process) -> set[tuple[str, int]]:

@@ -1,0 +1,63 @@
+"""Every page: it opens by its address, is accessible, and the browser has nothing to complain of."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.program import Program
+from tests.ui.browsing import Site, visiting
+
+pytestmark = pytest.mark.browser
+
+PAGES = {
+    "/": "Activity",
+    "/activity": "Activity",
+    "/models": "Models",
+    "/models/llama": "Llama",
+    "/models/hidden%2Fone.two": "hidden/one.two",
+    "/playground": "Playground",
+    "/playground/compare": "Playground",
+    "/playground/images": "Playground",
+    "/playground/speech": "Playground",
+    "/playground/transcription": "Playground",
+    "/playground/rerank": "Playground",
+    "/playground/load-test": "Playground",
+    "/logs": "Logs",
+    "/performance": "Performance",
+    "/hardware": "Hardware",
+    "/settings": "Settings",
+    "/configuration": "Configuration",
+}
+"""Addresses below `/ui`, and what the page's heading says."""
+
+SIZES = {"phone": (360, 740), "laptop": (1280, 800), "wall": (2560, 1440)}
+
+
+@pytest.mark.parametrize(("path", "heading"), PAGES.items())
+def test_page_opens_by_its_address_and_is_accessible(site: Site, path: str, heading: str) -> None:
+    page = site.open(path)
+
+    expect(page.locator("main h1")).to_contain_text(heading)
+    page.locator("main [aria-busy=true]").wait_for(state="detached")
+    assert site.violations() == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_page_is_wider_than_its_window(program: Program, chromium: Browser, size: str) -> None:
+    width, height = SIZES[size]
+    with visiting(program, chromium, viewport={"width": width, "height": height}) as site:
+        for path in PAGES:
+            page = site.open(path)
+
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert site.problems == []
+
+
+def test_pages_are_accessible_in_the_dark_and_on_a_phone(program: Program, chromium: Browser) -> None:
+    with visiting(program, chromium, viewport={"width": 360, "height": 740}, color_scheme="dark") as site:
+        for path in PAGES:
+            site.open(path)
+
+            assert site.violations() == [], path
+        assert site.problems == []
