@@ -52,7 +52,9 @@ export function keepFetching(seconds) {
   const begin = () => {
     clearInterval(timer);
     if (document.hidden) return;
-    if (seconds) timer = setInterval(() => void fetchNew(ended.signal), seconds * 1000);
+    // A reload may switch it on again; nothing else does.
+    const next = () => void (standing.value === "off" || fetchNew(ended.signal));
+    if (seconds) timer = setInterval(next, seconds * 1000);
     if (seconds || standing.value === "unknown") void fetchNew(ended.signal);
   };
   document.addEventListener("visibilitychange", begin);

@@ -13,6 +13,7 @@ import { monotonic } from "../../state/clock.js";
 import { busy, failure, fetchNew, freshAt, history, keepFetching, sources, standing } from "../../state/performance.js";
 import { href } from "../../state/router.js";
 import { stored } from "../../state/settings.js";
+import { lastReload } from "../../state/store.js";
 
 const WINDOWS = [
   { value: "300", label: "5 minutes" },
@@ -36,6 +37,9 @@ const STATES = { new: "not asked yet", ok: "has figures", stale: "fails", absent
 
 export default function Performance() {
   useEffect(() => keepFetching(Number(period.value)), [period.value]);
+  useEffect(() => {
+    if (standing.peek() === "off") void fetchNew();
+  }, [lastReload.value]);
   return html`
     <div class="performance">
       <${PageHeader} title="Performance" subtitle=${html`<${Freshness} />`} actions=${standing.value === "off" ? "" : html`<${Controls} />`} />
@@ -95,8 +99,10 @@ function Off() {
       icon="performance"
       action=${html`<${Button} icon="refresh" busy=${busy.value} onClick=${() => void fetchNew()}>Look again<//>`}
     >
-      <p>The configuration says <code>performance: {"{"}disabled: true{"}"}</code>. Take that out and reload the
-        <a href=${href("/configuration")}> configuration</a>, and samples are taken from then on.</p>
+      <p>
+        The configuration says <code>performance.disabled: true</code>. Without that, and once
+        ${" "}<a href=${href("/configuration")}>the configuration</a> is reloaded, samples are taken.
+      </p>
     <//>
   `;
 }
