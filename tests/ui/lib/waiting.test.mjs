@@ -58,7 +58,7 @@ test("a load is told with how long it usually takes, and never as over", () => {
 test("who comes after another model waits for its turn, too", () => {
   assert.equal(
     waitingWords(entry({ model: "c", held_by: [held("a", "stopping")] }), {}, undefined, ["b"]),
-    "waits for the turn of b and a to stop, then c loads",
+    "waits for b to have its turn and a to stop, then c loads",
   );
 });
 

@@ -31,8 +31,14 @@ export function ModelButton({ model, standing, words }) {
     setBusy(false);
   };
   if (mine) {
-    const label = standing.state === "starting" ? `Stop loading ${name}` : `Do not load ${name}`;
-    return html`<${Button} icon="close" class="models-act" aria-label=${label} onClick=${() => cancelLoad(model.id)}>Cancel<//>`;
+    const isStarting = standing.state === "starting";
+    const cancel = () => {
+      cancelLoad(model.id);
+      // A load under way is finished though nobody waits for it; who cancels wants it gone, unless others wait for it, too.
+      if (isStarting && standing.waiting <= 1) void unloadModel(model.id);
+    };
+    const label = isStarting ? `Stop loading ${name}` : `Do not load ${name}`;
+    return html`<${Button} icon="close" class="models-act" aria-label=${label} onClick=${cancel}>Cancel<//>`;
   }
   if (standing.state === "stopped" || standing.state === "failed") {
     return html`
@@ -65,6 +71,8 @@ export function UnloadAll({ serving, waiting, up }) {
   const unload = async () => {
     setAsks(false);
     setBusy(true);
+    // Those that this page waits for would only be told as failures.
+    for (const id of loads.value.keys()) cancelLoad(id);
     await unloadAll();
     setBusy(false);
   };

@@ -21,7 +21,7 @@ import { ModelButton } from "./actions.js";
 import { Details } from "./details.js";
 import { MemoryWords, ServerLink, StateWords, Users } from "./parts.js";
 import { followResidency } from "./residency.js";
-import { memories, standings } from "./standing.js";
+import { askForSample, memories, standings } from "./standing.js";
 
 /** @typedef {import("../../types.js").Model} Model */
 
@@ -38,6 +38,7 @@ export default function ModelPage({ segments }) {
   const asked = segments[1] ?? "";
   const model = modelNamed(models.value, asked);
   useEffect(followResidency, []);
+  useEffect(() => void askForSample(), []);
   if (!model) return html`<div class="models"><${PageHeader} title=${plain(asked)} /><${Missing} name=${asked} /></div>`;
   return html`<${Page} key=${model.id} model=${model} />`;
 }

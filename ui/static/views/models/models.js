@@ -1,6 +1,6 @@
 /** @file The models: how they stand, who waits for them, what happened to them, and what can be done. */
 
-import { html, useEffect, useMemo } from "../../html.js";
+import { html, useEffect, useMemo, useRef } from "../../html.js";
 import { Button } from "../../components/button.js";
 import { Card } from "../../components/card.js";
 import { Empty } from "../../components/empty.js";
@@ -18,7 +18,7 @@ import { HistoryCard } from "./history.js";
 import { ProfilesCard, SelectorsCard } from "./meanings.js";
 import { followResidency } from "./residency.js";
 import { ModelRow, PeerRow } from "./row.js";
-import { memories, standings } from "./standing.js";
+import { askForSample, memories, standings } from "./standing.js";
 import { WaitingCard } from "./waiting.js";
 
 /** @typedef {import("../../types.js").Model} Model */
@@ -41,10 +41,11 @@ const togglePin = (id) => {
 export default function Models() {
   const [search, setSearch] = useQueryParam("q");
   useEffect(followResidency, []);
+  useEffect(() => void askForSample(), []);
   const all = models.value;
   const { local } = useMemo(() => byPlace(all), [all]);
   const found = all.filter((model) => (showsUnlisted.value || !model.unlisted) && matches(model, search));
-  const order = ordered(found, { sort: sort.value, pinned: pinned.value, standings: standings.value });
+  const [order, hold] = useHeld(ordered(found, { sort: sort.value, pinned: pinned.value, standings: standings.value }));
   const mine = byPlace(order);
   const isOld = connection.value !== "open";
   return html`
@@ -61,10 +62,33 @@ export default function Models() {
           `}
         </div>
       `}
-      <${Listed} all=${all} found=${found} mine=${mine} search=${search} onClear=${() => setSearch(null)} />
+      <div class="stack" ...${hold}><${Listed} all=${all} found=${found} mine=${mine} search=${search} onClear=${() => setSearch(null)} /></div>
       <div class="models-pair"><${ProfilesCard} /><${SelectorsCard} /></div>
     </div>
   `;
+}
+
+/**
+ * Keeps rows in their places while the pointer is over them or the keyboard is in them: a state that changes must not put
+ * another model's button under the finger.
+ * @param {Model[]} order as it should be
+ * @returns {[Model[], Record<string, (event: any) => void>]} as it is, and the handlers of what holds the rows
+ */
+function useHeld(order) {
+  const held = useRef({ pointer: false, keyboard: false, ids: /** @type {string[]} */ ([]) }).current;
+  const handlers = {
+    onPointerEnter: () => void (held.pointer = true),
+    onPointerLeave: () => void (held.pointer = false),
+    onFocusIn: (/** @type {FocusEvent} */ event) => void (held.keyboard = /** @type {Element} */ (event.target).matches(":focus-visible")),
+    onFocusOut: () => void (held.keyboard = false),
+  };
+  if (held.pointer || held.keyboard) {
+    const places = new Map(held.ids.map((id, index) => [id, index]));
+    const place = (/** @type {Model} */ model) => places.get(model.id) ?? places.size;
+    return [[...order].sort((a, b) => place(a) - place(b)), handlers];
+  }
+  held.ids = order.map((model) => model.id);
+  return [order, handlers];
 }
 
 /** @param {{local: Model[], peers: number}} props */

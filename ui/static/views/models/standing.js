@@ -1,8 +1,9 @@
 // How a model stands, from all that tells of it: events, the queue, the requests in flight, the last hour, the machine.
 
-import { computed } from "../../html.js";
+import { computed, signal } from "../../html.js";
 import { lastLoadMs } from "../../lib/timeline.js";
-import { inflight, models, performance as sample, queue } from "../../state/store.js";
+import { get } from "../../state/api.js";
+import { inflight, models, performance as told, queue } from "../../state/store.js";
 import { residency } from "./residency.js";
 
 /** @typedef {import("../../types.js").Model} Model */
@@ -79,12 +80,39 @@ export const standings = computed(() => {
  * @property {{uuid: string, name: string, usedMb: number}[]} gpus
  */
 
-/** What each model's processes use, as the machine was seen last. */
+const asked = signal(/** @type {import("../../types.js").PerformanceState | null} */ (null));
+
+/** How the machine was seen last: as it was told, or, until it has been, as it was asked for. */
+const sample = computed(() => told.value ?? asked.value);
+
+/** Asks how the machine does, for events only tell of the next sample; whether it is looked at is known there, too. */
+export async function askForSample() {
+  if (sample.peek() !== null) return;
+  try {
+    asked.value = await get("/api/performance", { query: { after: new Date(Date.now() - 15_000).toISOString() } });
+  } catch {
+    // Switched off, or a moment without a connection: memory is simply not shown.
+  }
+}
+
+const startedByModel = computed(() => {
+  /** @type {Map<string, number>} */
+  const found = new Map();
+  for (const change of residency.value?.changes ?? []) {
+    if (change.state === "starting") found.set(change.model, Date.parse(change.at));
+  }
+  return found;
+});
+
+/** What the processes of each model that has some use, as the machine was seen last; without those started since. */
 export const memories = computed(() => {
+  const states = new Map(models.value.map((model) => [model.id, model.state]));
   const names = new Map((sample.value?.gpu_stats ?? []).map((gpu) => [gpu.uuid, gpu.name]));
   /** @type {Map<string, Memory>} */
   const found = new Map();
   for (const its of sample.value?.models ?? []) {
+    const isOfAnother = Date.parse(its.timestamp) < (startedByModel.value.get(its.model) ?? 0);
+    if (isOfAnother || (states.get(its.model) ?? "stopped") === "stopped") continue;
     const gpus = its.gpus.map((gpu) => ({ uuid: gpu.uuid, name: names.get(gpu.uuid) ?? "", usedMb: gpu.used_mb }));
     found.set(its.model, { ramMb: its.ram_mb, gpus: gpus.filter((gpu) => gpu.usedMb > 0) });
   }
