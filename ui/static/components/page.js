@@ -21,8 +21,10 @@ export function PageHeader({ title, subtitle, actions }) {
     },
     [],
   );
+  // Alone it takes no place, not even the gap of a flex box.
+  if (!subtitle && !actions) return html`<h1 class="unseen">${title}</h1>`;
   return html`
-    <header class=${subtitle || actions ? "page-head" : ""}>
+    <header class="page-head">
       <h1 class="unseen">${title}</h1>
       ${subtitle && html`<div class="page-subtitle">${subtitle}</div>`}
       ${actions && html`<div class="page-actions">${actions}</div>`}

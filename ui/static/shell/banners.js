@@ -1,9 +1,9 @@
-import { html, signal, useState } from "../html.js";
+import { html, signal, useEffect, useRef, useState } from "../html.js";
 import { Button, IconButton } from "../components/button.js";
 import { Icon } from "../components/icon.js";
 import { Link } from "../components/link.js";
 import { plain } from "../lib/bidi.js";
-import { absoluteTime } from "../lib/format.js";
+import { clockTime } from "../lib/format.js";
 import { now } from "../state/clock.js";
 import { asOf, connection, lastReload, problem, retryAt, retryNow } from "../state/store.js";
 
@@ -23,7 +23,7 @@ function LostBanner() {
       <p class="banner-words">
         <strong>${problem.value?.status === 401 ? "A key is needed." : "The event stream is lost."}</strong>
         ${" "}${problem.value ? plain(problem.value.message) : ""}
-        ${since !== null && html`${" "}What is shown is as of ${absoluteTime(new Date(since).toISOString())}.`}
+        ${since !== null && html`${" "}What is shown is as of ${clockTime(since)}.`}
         ${" "}<span aria-live="off"><${NextTry} /></span>
       </p>
       <${Button} icon="refresh" busy=${connection.value === "connecting"} onClick=${retryNow}>Try now<//>
@@ -42,16 +42,29 @@ const readAt = signal(/** @type {unknown} */ (null));
 
 function ReloadBanner() {
   const reload = lastReload.value;
+  const message = useRef(/** @type {HTMLPreElement | null} */ (null));
   const [whole, setWhole] = useState(false);
-  if (!reload || reload.ok || readAt.value === reload.at) return null;
+  const [cut, setCut] = useState(false);
+  const shown = reload && !reload.ok && readAt.value !== reload.at;
+  useEffect(() => setWhole(false), [reload]);
+  useEffect(() => {
+    const box = message.current;
+    if (!box) return undefined;
+    const watcher = new ResizeObserver(() => setCut(box.scrollHeight > box.clientHeight + 1));
+    watcher.observe(box);
+    return () => watcher.disconnect();
+  }, [shown]);
+  if (!shown) return null;
   return html`
     <section class="banner busy" aria-label="Configuration">
       <${Icon} name="configuration" />
       <div class="banner-words">
         <p><strong>The configuration was not reloaded.</strong> Hostler goes on with the one it had.</p>
-        <pre class=${`banner-message ${whole ? "" : "short"}`}>${plain(reload.message)}</pre>
+        <pre ref=${message} class=${`banner-message ${whole ? "" : "short"}`} tabindex=${whole && cut ? 0 : -1}>
+          ${plain(reload.message)}
+        </pre>
       </div>
-      ${reload.message.length > 160 && !whole && html`<${Button} onClick=${() => setWhole(true)}>Show all<//>`}
+      ${cut && !whole && html`<${Button} onClick=${() => setWhole(true)}>Show all<//>`}
       <${Link} to="/configuration" class="button plain">Configuration<//>
       <${IconButton} icon="close" label="Dismiss" onClick=${() => (readAt.value = reload.at)} />
     </section>

@@ -9,6 +9,7 @@ import { route } from "../state/router.js";
 import { profile, profiles } from "../state/store.js";
 import { place } from "../state/title.js";
 import { ConnectionDot } from "./connection.js";
+import { COMMAND } from "./keys.js";
 import { pageOf } from "./pages.js";
 import { paletteOpen } from "./palette.js";
 
@@ -45,7 +46,7 @@ export function Header() {
         title="Go to a page, load or unload a model, and more"
         onClick=${() => (paletteOpen.value = true)}
       >
-        <${Icon} name="search" /><span>Go to, load…</span><kbd>Ctrl K</kbd>
+        <${Icon} name="search" /><span>Go to, load…</span><kbd>${COMMAND} K</kbd>
       </button>
     </header>
   `;

@@ -2,6 +2,7 @@ import { html, useEffect, useErrorBoundary, useRef, useState } from "../html.js"
 import { Button } from "../components/button.js";
 import { plain } from "../lib/bidi.js";
 import { route } from "../state/router.js";
+import { connection, connections } from "../state/store.js";
 import { stylesheet } from "../stylesheet.js";
 import { pageOf } from "./pages.js";
 import { reloadIfUpdated } from "./update.js";
@@ -28,11 +29,17 @@ export function Outlet() {
   // Where the view that is shown was last; it may be left for a place that is still being fetched.
   const last = useRef(segments);
   const [failure, setFailure] = useState(/** @type {{ key: string, error: unknown } | null} */ (null));
+  // Anew with each connection, if it failed: what could not be fetched from a Hostler that was away can be now.
+  const attempt = failure?.key === key ? connections.value : 0;
   useEffect(() => {
     let current = true;
     const page = pageOf(segments);
     Promise.all([page.load(segments), stylesheet(page.id)]).then(
-      ([module]) => current && setShown({ key, View: module.default }),
+      ([module]) => {
+        if (!current) return;
+        setFailure(null);
+        setShown({ key, View: module.default });
+      },
       async (error) => {
         if (current && !(await reloadIfUpdated())) setFailure({ key, error });
       },
@@ -40,8 +47,13 @@ export function Outlet() {
     return () => {
       current = false;
     };
-  }, [key]);
-  if (failure?.key === key) return html`<${Failure} error=${failure.error} what="This page could not be fetched." />`;
+  }, [key, attempt]);
+  if (failure?.key === key) {
+    const what = connection.value === "open"
+      ? "This page could not be fetched."
+      : "This page can be fetched when Hostler answers again.";
+    return html`<${Failure} error=${failure.error} what=${what} />`;
+  }
   if (!shown) return html`<${Waiting} />`;
   const fetched = shown.key === key;
   if (fetched) last.current = segments;
@@ -71,7 +83,7 @@ function Failure({ error, what, onRetry }) {
   return html`
     <section class="shell-failure" role="alert">
       <h1>${what}</h1>
-      <p>The rest of Hostler goes on as before. What the browser says:</p>
+      <p>What the browser says of it:</p>
       <pre>${plain(error instanceof Error ? error.message : String(error))}</pre>
       <div class="row">
         <${Button} kind="primary" icon="refresh" onClick=${() => location.reload()}>Reload this page<//>

@@ -3,6 +3,7 @@ import { Dialog } from "../components/dialog.js";
 import { Icon } from "../components/icon.js";
 import { ranked } from "../lib/search.js";
 import { commands } from "../state/commands.js";
+import { pageOf } from "./pages.js";
 
 /** @typedef {import("../state/commands.js").Command} Command */
 
@@ -100,8 +101,9 @@ function Search({ onDone }) {
                   onMouseMove=${() => index !== chosen && setAt(index)}
                   onClick=${() => run(command)}
                 >
+                  <${Icon} name=${iconOf(command)} />
                   <span class="clip">${command.title}</span>
-                  ${command.detail && html`<span class="palette-detail clip">${command.detail}</span>`}
+                  ${command.detail && !command.title.endsWith(command.detail) && html`<span class="palette-detail clip">${command.detail}</span>`}
                 </div>
               `;
             })}
@@ -112,6 +114,26 @@ function Search({ onDone }) {
     ${found.length === 0 && html`<p class="palette-none" role="status">Nothing matches “${query}”.</p>`}
     <p class="unseen" aria-live="polite">${query && found.length > 0 ? `${found.length} found` : ""}</p>
   `;
+}
+
+/** @type {Record<string, string>} by the first word of a command's id */
+const ICONS = {
+  load: "play",
+  unload: "power",
+  "unload-all": "power",
+  cancel: "stop",
+  open: "models",
+  profile: "user",
+  reload: "refresh",
+  mode: "sun",
+  palette: "sun",
+  keys: "keyboard",
+};
+
+/** @param {Command} command */
+function iconOf({ id }) {
+  const [kind, page] = id.split(" ");
+  return kind === "page" ? pageOf([page]).icon : (ICONS[kind] ?? "chevron-right");
 }
 
 /**

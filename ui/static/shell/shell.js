@@ -3,6 +3,7 @@ import { Toasts } from "../components/toasts.js";
 import { stored } from "../state/settings.js";
 import { Banners } from "./banners.js";
 import { BottomBar } from "./bottom-bar.js";
+import { addShellCommands } from "./commands.js";
 import { Header } from "./header.js";
 import { Outlet } from "./outlet.js";
 import { CommandPalette, paletteOpen } from "./palette.js";
@@ -41,6 +42,7 @@ function pressed(event) {
 
 /** Everything around the view: navigation, header, banners, messages, the command palette. */
 export function Shell() {
+  useEffect(addShellCommands, []);
   useEffect(() => {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);

@@ -1,10 +1,11 @@
 import { html, signal } from "../html.js";
 import { Dialog } from "../components/dialog.js";
+import { COMMAND } from "./keys.js";
 
 export const shortcutsOpen = signal(false);
 
 const KEYS = [
-  { keys: ["Ctrl K", "⌘ K", "/"], does: "Open the command palette" },
+  { keys: [`${COMMAND} K`, "/"], does: "Open the command palette" },
   { keys: ["["], does: "Sidebar with names, or icons alone" },
   { keys: ["?"], does: "This list" },
   { keys: ["Esc"], does: "Close a dialog, a menu, the palette" },
