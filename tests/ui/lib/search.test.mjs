@@ -53,3 +53,7 @@ test("letters of any alphabet are letters", () => {
   assert.notEqual(fuzzy("модел", "Модель"), null);
   assert.notEqual(fuzzy("🦙", "a 🦙"), null);
 });
+
+test("letters that stand together are better than scattered ones", () => {
+  assert.deepEqual(found("lam", ["l-xaxm", "xlamx"]), ["xlamx", "l-xaxm"]);
+});

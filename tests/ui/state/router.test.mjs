@@ -14,11 +14,11 @@ function arrive() {
 }
 
 beforeEach(() => {
-  document.heading = heading("Start");
-  document.activeElement = document.body;
   navigate("/");
   pass(3000);
   arrive();
+  document.heading = heading("Start");
+  document.activeElement = document.body;
 });
 
 test("a place is the address below /ui", () => {
