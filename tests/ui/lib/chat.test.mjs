@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { before, spoken, surplus, titleOf } from "../../../ui/static/lib/chat-conversation.js";
 import { wordsOf } from "../../../ui/static/lib/chat-errors.js";
 import { generationSpeed, milliseconds } from "../../../ui/static/lib/chat-figures.js";
+import { talkers } from "../../../ui/static/lib/chat-models.js";
 import { conversationOf, dialectOf } from "../../../ui/static/lib/chat-replay.js";
 import { explain } from "../../../ui/static/lib/chat-waiting.js";
 import { lengths, marked, stretches } from "../../../ui/static/lib/compare-lanes.js";
@@ -135,6 +136,13 @@ test("an answer of which nothing was known before has been read in between", () 
   assert.deepEqual(marked([{ stage: "turn", fromMs: 0 }], "answering", 900, 500), [
     { stage: "turn", fromMs: 0 }, { stage: "reading", fromMs: 500 }, { stage: "answering", fromMs: 900 },
   ]);
+});
+
+test("whom to talk to: ours that are ready, ours, others'; nobody who does something else", () => {
+  const whisper = { id: "whisper", state: "ready", peerID: "", capabilities: { audio_transcriptions: true } };
+  const hidden = { id: "hidden", state: "ready", peerID: "", unlisted: true };
+
+  assert.deepEqual(talkers([whisper, hidden, MODELS[2], MODELS[1], MODELS[0]]), ["llama", "qwen", "far/big"]);
 });
 
 const capture = (req_path, body, more = {}) => ({ req_path, req_body: Buffer.from(JSON.stringify(body)).toString("base64"), ...more });

@@ -128,7 +128,13 @@ export class AnswerReader {
   /** @param {Json} document */
   #figures(document) {
     const inner = isObject(document.message) ? document.message : isObject(document.response) ? document.response : {};
-    for (const usage of [inner.usage, document.usage]) if (isObject(usage)) this.usage = counted(usage, this.usage);
+    if (isObject(inner.usage)) {
+      const { output } = this.usage;
+      this.usage = counted(inner.usage, this.usage);
+      // What Anthropic's opening event tells of the output is not the end of it.
+      if (document.type === "message_start") this.usage.output = output;
+    }
+    if (isObject(document.usage)) this.usage = counted(document.usage, this.usage);
     const timings = document.timings ?? inner.timings;
     if (isObject(timings)) {
       const { prompt_per_second: prompt, predicted_per_second: predicted } = timings;

@@ -19,6 +19,14 @@ export function ChatHistory({ onOpened }) {
     if (await open(id)) onOpened();
     else toast("This conversation has been deleted.", { tone: "bad" });
   };
+  /**
+   * @param {string} id
+   * @param {string} title
+   */
+  const erase = async (id, title) => {
+    const restore = await forget(id);
+    toast(`Deleted “${plain(title)}”.`, { action: { label: "Undo", run: restore } });
+  };
   const clear = async () => {
     setAsking(false);
     forgetAll();
@@ -37,7 +45,7 @@ export function ChatHistory({ onOpened }) {
                 ${busy.value.has(id) ? html`<span class="chat-pulse" aria-hidden="true"></span> being answered` : relativeTime(updatedAt, nowMs)}
               </span>
             </button>
-            <${IconButton} icon="trash" label=${`Delete “${plain(title)}”`} onClick=${() => forget(id)} />
+            <${IconButton} icon="trash" label=${`Delete “${plain(title)}”`} onClick=${() => erase(id, title)} />
           </li>
         `,
       )}

@@ -52,12 +52,25 @@ export async function open(id) {
   return found !== null;
 }
 
-/** @param {string} id */
+/**
+ * Deletes a conversation.
+ *
+ * @param {string} id
+ * @returns {Promise<() => void>} brings it back
+ */
 export async function forget(id) {
-  askings.value.get(id)?.stop();
+  const asked = askings.value.get(id);
+  asked?.stop();
+  await asked?.finished;
+  const found = await load(id);
+  const wasOpen = openConversation.value.id === id;
   answered.delete(id);
-  if (openConversation.value.id === id) openConversation.value = fresh();
+  if (wasOpen) openConversation.value = fresh();
   await remove(id);
+  return () => {
+    if (found) save(found);
+    if (found && wasOpen && openConversation.value.turns.length === 0) openConversation.value = found;
+  };
 }
 
 /** Forgets which conversations there were; their contents are the history's business. */

@@ -5,9 +5,10 @@ import { Button, IconButton } from "../../components/button.js";
 import { CopyButton } from "../../components/copy.js";
 import { Empty } from "../../components/empty.js";
 import { ModelPicker, offered } from "../../components/model-picker.js";
+import { talkers } from "../../lib/chat-models.js";
 import { firstChoice } from "../../lib/picker.js";
 import { setQueryParam, route } from "../../state/router.js";
-import { known } from "../../state/store.js";
+import { known, models } from "../../state/store.js";
 import { stored } from "../../state/settings.js";
 import { KeptAnswer, LiveAnswer } from "./answer.js";
 import { ChatHistory } from "./chat-history.js";
@@ -34,7 +35,7 @@ export default function Chat() {
     }
   }, [asked]);
   useEffect(() => {
-    if (!model.value && known.value) model.value = firstChoice(offered());
+    if (!model.value && known.value) model.value = talkers(models.value)[0] ?? firstChoice(offered());
   }, [known.value]);
   const turns = useRef(/** @type {HTMLDivElement | null} */ (null));
   const { id, turns: said } = conversation.value;

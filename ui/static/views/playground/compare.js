@@ -4,9 +4,10 @@ import { html, useEffect, useRef } from "../../html.js";
 import { Button, IconButton } from "../../components/button.js";
 import { Empty } from "../../components/empty.js";
 import { Select } from "../../components/field.js";
-import { ModelPicker, offered } from "../../components/model-picker.js";
+import { ModelPicker } from "../../components/model-picker.js";
 import { StateText } from "../../components/tag.js";
 import { plain } from "../../lib/bidi.js";
+import { talkers } from "../../lib/chat-models.js";
 import { lengths, STAGES, stretches } from "../../lib/compare-lanes.js";
 import { duration } from "../../lib/format.js";
 import { displayName, modelNamed } from "../../lib/names.js";
@@ -30,7 +31,7 @@ export default function Compare() {
   const { isFollowing, follow } = useFollow(turns, "compare");
   useEffect(() => {
     if (!known.value) return;
-    const ids = offered().flatMap((group) => group.choices).filter((choice) => !choice.disabled).map((choice) => choice.id);
+    const ids = talkers(models.value);
     for (const side of sides) {
       const other = sides.find((each) => each !== side);
       side.model.value ||= ids.find((id) => id !== other?.model.value) ?? "";
@@ -131,7 +132,7 @@ function Lanes() {
         const words = lengths(all).map(({ stage, ms }) => `${STAGES[stage]} ${duration(ms)}`);
         return html`
           <div class="compare-lane" key=${side.id}>
-            <span class="compare-lane-name clip"><bdi>${plain(displayName(modelNamed(models.value, side.model.value) ?? { id: side.model.value }))}</bdi></span>
+            <span class="compare-lane-name clip"><bdi>${plain(displayName(models.value.find(({ id }) => id === side.model.value) ?? { id: side.model.value }))}</bdi></span>
             <span class="compare-lane-bar" aria-hidden="true">
               ${all.map(
                 ({ stage, fromMs, toMs }) => html`

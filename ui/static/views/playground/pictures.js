@@ -28,6 +28,7 @@ export async function readPictures(files, count) {
     if (!PICTURE_TYPES.includes(file.type)) refused.push(`${name} is no JPEG, PNG, GIF or WebP.`);
     else if (file.size > MOST_BYTES) refused.push(`${name} has ${bytes(file.size)}; ${bytes(MOST_BYTES)} are the most.`);
     else if (count + pictures.length >= MOST_PICTURES) refused.push(`${name} is one too many: ${plural(MOST_PICTURES, "picture")} are the most.`);
+    else if (!(await isPicture(file))) refused.push(`${name} is broken: no picture can be seen in it.`);
     else pictures.push({ url: await dataUrl(file), name: file.name });
   }
   return { pictures, refused };
@@ -60,6 +61,16 @@ export function Pictures({ pictures, onRemove }) {
       <img src=${whole?.url} alt=${whole?.name || "Picture"} />
     <//>
   `;
+}
+
+/** @param {File} file */
+async function isPicture(file) {
+  try {
+    (await createImageBitmap(file)).close();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** @param {File} file */
