@@ -1,6 +1,13 @@
 # Hostler for the CPU, with llama.cpp's server on board. Mount a configuration at /app/config.yaml and models where it says:
 #   docker run -p 8080:8080 -v ./config.yaml:/app/config.yaml:ro -v ./models:/models:ro hostler
 
+FROM node:24-slim AS page
+WORKDIR /src
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+COPY ui/vendor.json ui/vendor.mjs ui/highlight.d.ts ui/
+RUN node ui/vendor.mjs
+
 FROM python:3.11-slim AS build
 WORKDIR /src
 COPY requirements/build.txt requirements/runtime.txt requirements/
@@ -13,7 +20,10 @@ COPY app app
 COPY planners planners
 COPY monitors monitors
 COPY ui ui
-RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /dist . \
+COPY --from=page /src/ui/static/vendor ui/static/vendor
+# Compressed before it is packed: with the packages that Hostler itself runs on.
+RUN /opt/hostler/bin/python -m ui.build \
+    && /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /dist . \
     && /opt/hostler/bin/pip install --no-cache-dir --no-deps --no-index --find-links /dist hostler
 
 FROM python:3.11-slim

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -36,6 +37,9 @@ HEAD = """\
 Hostler is MIT. It is installed together with the packages below, each under its own licence; none of their code is in this
 repository. Tools for development are installed beside it and not shipped. `make licences` writes this page.
 
+What is for the web page comes from npm and lies in the wheel and the image, with its licences beside it
+(`/ui/vendor/LICENCES.txt`).
+
 | package | licence | for |
 | --- | --- | --- |
 """
@@ -60,6 +64,17 @@ def rows() -> list[Row]:
         for name in closure(requirements):
             found.setdefault(name, Row(name, licence(distribution(name)), use))
     return sorted(found.values(), key=lambda row: row.name)
+
+
+def page_rows() -> list[Row]:
+    """Returns every package from npm of which parts are shipped with the web page, as the lock file has it."""
+    packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    listed = json.loads((ROOT / "ui" / "vendor.json").read_text())
+    paths = [entry["from"] for entry in listed["modules"].values()] + list(listed["styles"].values())
+    names = {"/".join(path.split("/")[: 2 if path.startswith("@") else 1]) for path in paths}
+    return [
+        Row(name, packages[f"node_modules/{name}"]["license"].strip("()"), "the web page") for name in sorted(names)
+    ]
 
 
 def closure(requirements: list[str]) -> Iterator[str]:
@@ -102,7 +117,7 @@ def is_allowed(expression: str) -> bool:
 
 def page() -> str:
     """Returns the text of `docs/licences.md`."""
-    return HEAD + "".join(f"| {row.name} | {row.licence} | {row.use} |\n" for row in rows())
+    return HEAD + "".join(f"| {row.name} | {row.licence} | {row.use} |\n" for row in [*rows(), *page_rows()])
 
 
 if __name__ == "__main__":

@@ -125,6 +125,38 @@ def test_every_package_we_run_on_has_a_licence_we_accept() -> None:
     assert {row.name for row in rows} <= set(locked("dev.txt"))
 
 
+def test_every_package_in_the_page_has_a_licence_we_accept() -> None:
+    rows = licences.page_rows()
+
+    assert {"preact", "htm", "@preact/signals", "uplot"} <= {row.name for row in rows}
+    assert [row for row in rows if not licences.is_allowed(row.licence)] == []
+
+
+def test_the_page_is_made_of_what_its_packages_say_they_are() -> None:
+    """Of the lock file, that is; the registry may say otherwise than the packages themselves."""
+    if not (ROOT / "node_modules" / ".ready").exists():
+        pytest.skip("not there: make ui")
+    lock = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    for row in licences.page_rows():
+        package = json.loads((ROOT / "node_modules" / row.name / "package.json").read_text())
+
+        assert package["license"].strip("()") == row.licence
+        assert package["version"] == lock[f"node_modules/{row.name}"]["version"]
+
+
+def test_packages_of_npm_are_pinned_and_hashed_without_an_address() -> None:
+    asked = json.loads((ROOT / "package.json").read_text())
+    packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+
+    assert asked["private"] is True
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in asked["devDependencies"].values())
+    assert packages[""]["devDependencies"] == asked["devDependencies"]
+    assert [
+        name for name, entry in packages.items() if name and not entry.get("integrity", "").startswith("sha512-")
+    ] == []
+    assert [name for name, entry in packages.items() if "resolved" in entry] == []
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other platforms need other packages")
 def test_the_page_of_licences_is_true() -> None:
     """`make licences` mends it."""

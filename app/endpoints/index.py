@@ -39,7 +39,7 @@ class Index:
 
 
 def unmade_page(catalog: Catalog) -> bytes:
-    """Returns a page that says how the real one is made, and what is here all the same. It is plain: no style may be inline."""
+    """Returns a page that says how the real one is made, and what is here all the same, in the real one's styles if they are there."""
     models = "".join(
         f"<li><a href='/upstream/{escape(quote(model.id), quote=True)}/'>{escape(model.id)}</a> {escape(model.description)}"
         for model in catalog.models.values()
@@ -49,11 +49,13 @@ def unmade_page(catalog: Catalog) -> bytes:
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         "<meta name=color-scheme content='light dark'>"
-        f"<title>Hostler</title><main><h1>Hostler {__version__}</h1>"
+        "<link rel=icon href=/ui/favicon.svg><link rel=stylesheet href=/ui/styles/tokens.css>"
+        "<link rel=stylesheet href=/ui/styles/base.css><link rel=stylesheet href=/ui/styles/unmade.css>"
+        f"<title>Hostler</title><main class=unmade><h1>Hostler {__version__}</h1>"
         "<p>The web page is not made yet: parts of it come from npm and are not in the source.</p>"
-        "<p>In the folder of the source, run <code>make ui</code> (it brings Node.js itself, if the machine has none) and load this "
-        "page again; there is no need to start Hostler anew. A wheel made by <code>make wheel</code> and the Docker image have "
-        "all of it on board.</p>"
+        "<p>Run <code>make ui</code> in the folder of the source (it brings Node.js itself, if the machine has none), and load this "
+        "page again; there is no need to start Hostler anew. If Hostler was installed from there by <code>pip install</code>, install "
+        "it once more after that. A wheel made by <code>make wheel</code> and the Docker image have all of it on board.</p>"
         "<p>All else works: point OpenAI and Anthropic clients at this address; a model is loaded when it is asked for.</p>"
         f"<h2>Models</h2><ul>{models or '<li>none is configured'}</ul><h2>Also here</h2><ul>{pages}</ul></main></html>\n"
     ).encode()
