@@ -91,6 +91,9 @@ export function waitWords(entry, ageMs) {
     return state === "stopping" ? `${name} to stop` : name;
   });
   const left = entry.estimated_ms === null ? null : Math.max(entry.estimated_ms - Math.max(ageMs, 0), 0);
-  const when = left === null ? "not known yet how long" : left < 1000 ? "any moment now" : `about ${duration(left)}`;
+  // Who is still served by then takes longer than what the estimate has been learned from.
+  const isLate = entry.held_by.some(({ in_flight: inFlight }) => inFlight > 0);
+  const soon = isLate ? "longer than usual" : "any moment now";
+  const when = left === null ? "not known yet how long" : left < 1000 ? soon : `about ${duration(left)}`;
   return [held.length ? `for ${held.join("; for ")}` : "for its model to load", when].join(" · ");
 }

@@ -35,7 +35,7 @@ export function weightedSpeed(records, tokens, rate) {
  */
 export function markdown(records, keys, { product, now }) {
   const columns = keys.flatMap((key) => (key === "capture" ? [] : (COLUMN.get(key) ?? [])));
-  const lines = table(["", "Value"], ["left", "right"], summary(records));
+  const lines = table(["Summary", ""], ["left", "right"], summary(records));
   if (columns.length) {
     const rows = records.map((record) => columns.map(({ text }) => text(record)));
     lines.push("", ...table(columns.map(({ label }) => label), columns.map(({ isNumber }) => (isNumber ? "right" : "left")), rows));

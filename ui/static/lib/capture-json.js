@@ -3,9 +3,11 @@
  *
  * It is not parsed: that would cost a second for a body of many megabytes of which a screen is read, would lose what is not
  * exact in a double, and would fail for a body that was cut. Nothing is changed but the space between the tokens; only a
- * long text without any space in it, a picture in Base64 most likely, is cut short.
+ * long text without any space in it, a picture in Base64 most likely, is cut short, and one that is longer than a piece
+ * goes on in the next.
  */
 
+import { pieces } from "./capture-body.js";
 import { count } from "./format.js";
 
 /** Characters of a string without a space in it from which on it is folded… */
@@ -61,9 +63,18 @@ export function* prettyPieces(text, size, fold = true) {
       before = before ? "" : line();
     } else if (character === ",") after = line();
     else if (character === ":") after = " ";
+    place = end;
+    if (token.length > size) {
+      // No page could lay out a line of megabytes.
+      if (out.length || before) yield out.join("") + before;
+      const cut = [...pieces(token, size)];
+      yield* cut.slice(0, -1);
+      out = [`${cut[cut.length - 1]}${after}`];
+      length = out[0].length;
+      continue;
+    }
     out.push(before, token, after);
     length += before.length + token.length + after.length;
-    place = end;
     if (length >= size && after !== " ") {
       yield out.join("");
       out = [];

@@ -7,8 +7,8 @@ import { Totals } from "./totals.js";
 /** What is asked of the models, now and before. */
 export default function Activity() {
   return html`
+    <${PageHeader} title="Activity" />
     <div class="activity stack">
-      <${PageHeader} title="Activity" />
       <${Totals} />
       <${InFlight} />
       <${ActivityTable} storageKey="activity" />

@@ -1,6 +1,7 @@
 import { html, useState } from "../../html.js";
 import { Button } from "../../components/button.js";
 import { copyText } from "../../components/copy.js";
+import { Icon } from "../../components/icon.js";
 import { del, get, wordsFor } from "../../state/api.js";
 import { toast } from "../../state/toasts.js";
 
@@ -29,7 +30,7 @@ export function CaptureActions({ capture, onDeleted }) {
         `
       : html`<${Button} kind="quiet" icon="trash" onClick=${() => setAsked(true)}>Delete…<//>`}
     <span class="grow"></span>
-    <a class="button plain" href=${`/api/captures/${capture.id}/har`} download=${`capture-${capture.id}.har`}>HAR</a>
+    <a class="button plain" href=${`/api/captures/${capture.id}/har`} download=${`capture-${capture.id}.har`}><${Icon} name="download" />HAR</a>
     <${Button} icon="copy" onClick=${() => copyCurl(capture.id)}>Copy as curl<//>
     <${Button}
       kind="primary"

@@ -9,6 +9,7 @@ import { bytesOf, header } from "../../lib/capture-body.js";
 import { plain } from "../../lib/bidi.js";
 import { bytes as sized, duration } from "../../lib/format.js";
 import { ApiError, get, isAbort, wordsFor } from "../../state/api.js";
+import { stored } from "../../state/settings.js";
 import { query, showCapture } from "./address.js";
 import { Body } from "./body.js";
 import { CaptureActions } from "./capture-actions.js";
@@ -42,7 +43,7 @@ function Shown({ id }) {
   return html`
     <${Dialog}
       open
-      size="full"
+      size=${found && !capture ? "medium" : "full"}
       class="capture"
       title=${`Capture ${plain(id)}`}
       onClose=${close}
@@ -63,15 +64,18 @@ function Shown({ id }) {
  * @returns {Promise<Found>}
  */
 async function fetchCapture(id, signal) {
-  const record = get("/api/metrics/activity", { signal, query: { min_id: id, max_id: id } }).then(
+  /** @type {Activity | null} */
+  const record = await get("/api/metrics/activity", { signal, query: { min_id: id, max_id: id } }).then(
     (page) => page.data[0] ?? null,
-    () => null,
+    (error) => (isAbort(error) ? Promise.reject(error) : null),
   );
+  // Asking for what is known not to be there would leave an error in the browser's console.
+  if (record && !record.has_capture) return { capture: null, record, error: "" };
   try {
-    return { capture: await get(`/api/captures/${encodeURIComponent(id)}`, { signal }), record: await record, error: "" };
+    return { capture: await get(`/api/captures/${encodeURIComponent(id)}`, { signal }), record, error: "" };
   } catch (error) {
     if (!(error instanceof ApiError) || (error.status !== 404 && error.status !== 400)) throw error;
-    return { capture: null, record: await record, error: "" };
+    return { capture: null, record, error: "" };
   }
 }
 
@@ -155,9 +159,12 @@ function absent(size, side) {
 /** @param {{headers: Record<string, string>}} props */
 function Headers({ headers }) {
   const entries = Object.entries(headers);
+  // On a phone the bodies would be far down.
+  const open = useMemo(() => stored("capture-headers-open", innerWidth > 700), []);
+  const toggled = (/** @type {Event} */ event) => (open.value = /** @type {HTMLDetailsElement} */ (event.currentTarget).open);
   const text = () => entries.map(([name, value]) => `${name}: ${value}`).join("\n");
   return html`
-    <details class="capture-headers" open>
+    <details class="capture-headers" open=${open.value} onToggle=${toggled}>
       <summary>Headers <span class="faint">${entries.length}</span><${CopyButton} text=${text} label="Copy the headers" /></summary>
       <dl>
         ${entries.map(([name, value]) => html`<div key=${name}><dt>${plain(name)}</dt><dd>${plain(value)}</dd></div>`)}

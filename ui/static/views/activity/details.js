@@ -32,7 +32,7 @@ export function Details({ record }) {
       <dl class="activity-facts">
         <${Fact} label="Ended">${absoluteTime(record.timestamp)}<//>
         <${Fact} label="Request"><span class="mono">${plain(record.method)} ${plain(record.req_path)}</span><//>
-        <${Fact} label="Answer"><span class="mono">${plain(record.resp_content_type)}</span><//>
+        <${Fact} label="Answer">${record.resp_content_type && html`<span class="mono">${plain(record.resp_content_type)}</span>`}<//>
         <${Fact} label="Stopped by">${plain(record.stop_reason)}<//>
         <${Fact} label="Client">${plain(record.client)}<//>
         <${Fact} label="Session"><${Only} name="session" value=${record.session_id} /><//>

@@ -65,6 +65,9 @@ class Reading {
   }
 }
 
+/** Coloured parts of a piece; what is after them stays plain. A list of short numbers would be too many for a page. */
+const COLOURED = 5000;
+
 /** A string with what makes it a name, if it is one; a word or a number. */
 const TOKEN = /("[^"\\]*(?:\\.[^"\\]*)*"?)(?=(:)?)|\b(?:true|false|null)\b|-?\d[\d.eE+-]*/g;
 
@@ -79,6 +82,7 @@ function coloured(piece) {
     if (match.index > last) found.push(text.slice(last, match.index));
     found.push(html`<span class=${kind}>${match[0]}</span>`);
     last = match.index + match[0].length;
+    if (found.length > 2 * COLOURED) break;
   }
   found.push(text.slice(last));
   return found;

@@ -1,4 +1,5 @@
 import { html } from "../../html.js";
+import { Icon } from "../../components/icon.js";
 import { COLUMN } from "../../lib/activity-columns.js";
 import { cell } from "./cells.js";
 import { Details } from "./details.js";
@@ -44,7 +45,7 @@ function Row({ record, columns, isOpen, onToggle }) {
       title=${isOpen ? "Less" : "All about this request"}
       onClick=${() => onToggle(record.id)}
     >
-      ${record.id}
+      <${Icon} name=${isOpen ? "chevron-down" : "chevron-right"} class="small" />${record.id}
     </button>
   `;
   const isBad = record.resp_status_code >= 400 || record.error_msg;

@@ -82,6 +82,7 @@ export function ActivityTable({ model, storageKey = "activity" }) {
       <footer class="activity-foot">
         <p class="faint">${shown && range(shown)}${connection.value === "open" ? "" : " · not live"}</p>
         <${Pager} page=${page} pages=${pages} onPage=${turn} />
+        <${Sorting} sort=${sort} />
         <${Select}
           label="Rows"
           class="activity-size"
@@ -97,6 +98,22 @@ export function ActivityTable({ model, storageKey = "activity" }) {
     <//>
     <${CaptureDialog} />
   `;
+}
+
+/** What the heads of the columns are for where there is room for them. @param {{sort: Sort}} props */
+function Sorting({ sort }) {
+  const options = COLUMNS.filter((column) => column.sort).flatMap(({ sort: key, label, isNumber }) => [
+    { value: `${key} desc`, label: `${label}, ${isNumber ? "most" : "last"} first` },
+    { value: `${key} asc`, label: `${label}, ${isNumber ? "least" : "first"} first` },
+  ]);
+  const choose = (/** @type {string} */ value) => {
+    const [key, order] = value.split(" ");
+    const changed = withValue("sort", key);
+    changed.set("order", order);
+    changed.delete("page");
+    setQuery(changed);
+  };
+  return html`<${Select} label="Sorted by" hideLabel class="activity-sorting" value=${`${sort.key} ${sort.order}`} options=${options} onInput=${choose} />`;
 }
 
 /** @param {string} key */
