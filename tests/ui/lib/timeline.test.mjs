@@ -70,6 +70,35 @@ test("a failure is a mark", () => {
   assert.deepEqual(lane.marks.map((mark) => mark.kind), ["failed"]);
 });
 
+test("of changes that nobody could tell apart a few bars are drawn, which cover the same time", () => {
+  const changes = [];
+  for (let second = 0; second < 300; second += 1) {
+    changes.push(change(second, "a", "starting", "stopped", { victims: ["b"] }));
+    changes.push(change(second + 0.2, "a", "ready", "starting"));
+    changes.push(change(second + 0.9, "a", "stopping", "ready"));
+    changes.push(change(second + 0.95, "a", "stopped", "stopping"));
+  }
+  const [lane] = lanes(changes, { startMs: T0 - 3_000_000, endMs: T0 + 600_000 }, new Map());
+
+  assert.equal(lane.segments.length, 1);
+  assert.equal(lane.segments[0].state, "ready");
+  assert.equal(lane.segments[0].fromMs, T0);
+  assert.equal(lane.segments[0].toMs, T0 + 299_950);
+  assert.equal(lane.marks.length, 10);
+  assert.equal(lane.marks.reduce((sum, mark) => sum + mark.more, 0), 290);
+});
+
+test("long ones beside many short ones stay what they are", () => {
+  const changes = [];
+  for (let second = 0; second < 300; second += 1) {
+    changes.push(change(second, "a", "starting", "stopped"), change(second + 0.5, "a", "stopped", "starting"));
+  }
+  changes.push(change(300, "a", "starting", "stopped"), change(360, "a", "ready", "starting"));
+  const [lane] = lanes(changes, { startMs: T0 - 3_000_000, endMs: T0 + 600_000 }, new Map());
+
+  assert.deepEqual(drawn(lane), ["starting 0-299.5", "starting 300-360", "ready 360-600"]);
+});
+
 test("lanes are by name, numbers as numbers", () => {
   const found = lanes([], window, new Map([["m10", "ready"], ["m2", "ready"]]));
 

@@ -79,7 +79,7 @@ export function Timeline({ lanes, startMs, endMs, aheadMs = 0, reasonOf = () => 
         )}
       </div>
       <div class="timeline-axis" aria-hidden="true">
-        ${marks.filter((tick) => place(tick) < 0.93).map((tick) => html`<span key=${tick} style=${{ insetInlineStart: `${place(tick) * 100}%` }}>${at(tick).slice(0, 5)}</span>`)}
+        ${marks.filter((tick) => place(tick) < 0.88).map((tick) => html`<span key=${tick} style=${{ insetInlineStart: `${place(tick) * 100}%` }}>${at(tick).slice(0, 5)}</span>`)}
         <span class="timeline-now">now</span>
       </div>
       <p class="timeline-told" aria-hidden="true">
@@ -122,9 +122,11 @@ function segmentWords(model, segment, at) {
  */
 function markWords(model, mark, at, reasonOf) {
   const { change } = mark;
-  if (mark.kind === "failed") return `${at(mark.atMs)} ${plain(model)} failed: ${plain(change.why)}`;
+  const more = mark.more > 0 ? `; ${mark.more} more right before` : "";
+  const moment = at(Date.parse(change.at));
+  if (mark.kind === "failed") return `${moment} ${plain(model)} failed: ${plain(change.why)}${more}`;
   const why = [...new Set(change.victims.map((victim) => reasonOf(victim, change)).filter(Boolean))].join("; ");
-  return `${at(mark.atMs)} ${plain(model)} in place of ${change.victims.map(plain).join(", ")}${why ? `: ${plain(why)}` : ""}`;
+  return `${moment} ${plain(model)} in place of ${change.victims.map(plain).join(", ")}${why ? `: ${plain(why)}` : ""}${more}`;
 }
 
 /**

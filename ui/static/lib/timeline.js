@@ -25,6 +25,7 @@ export const IN_MEMORY = /** @type {const} */ (["starting", "ready", "stopping"]
  * @property {"swap" | "failed"} kind
  * @property {number} atMs
  * @property {Change} change
+ * @property {number} more of its kind that are so near that they are not drawn
  */
 
 /** @typedef {{model: string, segments: Segment[], marks: Mark[]}} Lane */
@@ -83,11 +84,56 @@ function lane(model, changes, startMs, endMs, state) {
     current = change.state;
     began = change;
     if (atMs < startMs) continue;
-    if (change.state === "starting" && change.victims.length > 0) marks.push({ kind: "swap", atMs, change });
-    else if (change.state === "failed") marks.push({ kind: "failed", atMs, change });
+    if (change.state === "starting" && change.victims.length > 0) marks.push({ kind: "swap", atMs, change, more: 0 });
+    else if (change.state === "failed") marks.push({ kind: "failed", atMs, change, more: 0 });
   }
   close(endMs, true);
-  return { model, segments, marks };
+  const spanMs = endMs - startMs;
+  return { model, segments: segments.length > MOST ? thinned(segments, spanMs / 1000) : segments, marks: apart(marks, spanMs / 120) };
+}
+
+/** Segments of one lane beyond which those that nobody could tell apart are drawn as one. */
+const MOST = 200;
+
+/**
+ * @param {Segment[]} segments
+ * @param {number} finestMs
+ * @returns {Segment[]} neighbours joined, of which one would be shorter than that; what is told is that of the longer
+ */
+function thinned(segments, finestMs) {
+  /** @type {Segment[]} */
+  const found = [];
+  let longestMs = 0;
+  for (const segment of segments) {
+    const last = found.at(-1);
+    const lengthMs = segment.toMs - segment.fromMs;
+    if (last && segment.fromMs - last.toMs < finestMs && (lengthMs < finestMs || last.toMs - last.fromMs < finestMs)) {
+      const { state, change } = lengthMs > longestMs ? segment : last;
+      found[found.length - 1] = { state, change, fromMs: last.fromMs, toMs: segment.toMs, isOpen: segment.isOpen };
+      longestMs = Math.max(longestMs, lengthMs);
+    } else {
+      found.push(segment);
+      longestMs = lengthMs;
+    }
+  }
+  return found;
+}
+
+/**
+ * @param {Mark[]} marks
+ * @param {number} nearestMs
+ * @returns {Mark[]} with so much between two of a kind; the later one stands for both
+ */
+function apart(marks, nearestMs) {
+  /** @type {Mark[]} */
+  const found = [];
+  for (const mark of marks) {
+    const index = found.findLastIndex((other) => other.kind === mark.kind);
+    const last = found[index];
+    if (last && mark.atMs - last.atMs < nearestMs) found[index] = { ...mark, atMs: last.atMs, more: last.more + 1 };
+    else found.push(mark);
+  }
+  return found;
 }
 
 /** @param {string} state */

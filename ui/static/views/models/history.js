@@ -35,8 +35,11 @@ export function History({ model }) {
 /** @param {{known: import("./residency.js").Known, model?: string}} props */
 function Drawn({ known, model }) {
   // Without a connection time stands still: what is drawn is how it was.
-  const clock = connection.value === "open" ? now(1000).value : now(1000).peek();
-  const endMs = clock + known.aheadMs;
+  const period = Date.now() + known.aheadMs - known.sinceMs > HOUR_MS / 4 ? 5_000 : 1_000;
+  const clock = connection.value === "open" ? now(period).value : now(period).peek();
+  const newest = known.changes.at(-1);
+  // What has just happened is drawn at once, though the slow clock has not got there yet.
+  const endMs = Math.max(clock + known.aheadMs, newest ? Date.parse(newest.at) : 0);
   const changes = useMemo(() => (model === undefined ? known.changes : known.changes.filter((each) => each.model === model)), [known, model]);
   const firstMs = Math.max(known.sinceMs, endMs - HOUR_MS);
   const startMs = Math.min(firstMs, endMs - SHORTEST_MS);
