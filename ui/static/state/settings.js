@@ -101,3 +101,12 @@ addEventListener("storage", (event) => {
     if (entry) entry.signal.value = entry.load(event.newValue);
   }
 });
+
+/** Forgets everything that is stored; the page has to be loaded anew for it to hold. */
+export function clearStored() {
+  try {
+    for (const key of Object.keys(localStorage)) if (key.startsWith(PREFIX)) localStorage.removeItem(key);
+  } catch {
+    // No storage: nothing was kept.
+  }
+}
