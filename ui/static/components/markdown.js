@@ -80,7 +80,7 @@ const engine = later(async () => {
     clean: (text) => purify.sanitize(text, { ...common, ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ATTRIBUTES }),
     cleanCode: (text) => purify.sanitize(text, { ...common, ALLOWED_TAGS: ["span"], ALLOWED_ATTR: ["class"] }),
     cleanMath: (text) =>
-      purify.sanitize(text, { ...common, USE_PROFILES: { mathMl: true }, ADD_TAGS: ["semantics"], FORBID_ATTR: ["style", "class", "href"] }),
+      purify.sanitize(text, { ...common, USE_PROFILES: { mathMl: true }, ADD_TAGS: ["semantics"], FORBID_ATTR: ["style", "class", "href", "mathbackground"] }),
   });
 });
 
@@ -93,13 +93,23 @@ const typesetter = later(async () => /** @type {Typesetter} */ ((await import(".
 export function Markdown({ text, streaming = false }) {
   const made = engine();
   const blocks = useMemo(() => made && new Blocks(made.lexer), [made]);
+  // What is settled is handed to Preact as the same node, which it need not look at again.
+  const settled = useMemo(() => new WeakMap(), [made, streaming]);
   if (!made || !blocks) return html`<div class="markdown plain" dir="auto">${text}</div>`;
   const tokens = blocks.read(text, streaming);
-  return html`
-    <div class="markdown">
-      ${tokens.map((token, index) => html`<${Block} key=${index} engine=${made} token=${token} isWhole=${!streaming} streaming=${streaming && index === tokens.length - 1} />`)}
-    </div>
-  `;
+  /**
+   * @param {Token} token
+   * @param {number} index
+   */
+  const block = (token, index) => {
+    const isLast = streaming && index === tokens.length - 1;
+    const known = isLast ? undefined : settled.get(token);
+    if (known) return known;
+    const node = html`<${Block} key=${index} engine=${made} token=${token} isWhole=${!streaming} streaming=${isLast} />`;
+    if (!isLast) settled.set(token, node);
+    return node;
+  };
+  return html`<div class="markdown">${tokens.map(block)}</div>`;
 }
 
 /**
@@ -157,11 +167,15 @@ function typeset(formula, made) {
   if (!katex) return;
   const displayMode = formula.classList.contains("math-display");
   try {
-    const options = { displayMode, output: /** @type {const} */ ("mathml"), throwOnError: true, maxSize: 20, maxExpand: 500 };
-    // The TeX in the annotation would be shown as text; styles would be refused by our policy.
-    const text = katex.renderToString(formula.textContent ?? "", options).replace(/<annotation[^>]*>[^<]*<\/annotation>/g, "");
+    const options = { displayMode, output: /** @type {const} */ ("mathml"), throwOnError: true, strict: "ignore", maxSize: 20, maxExpand: 500 };
+    const text = katex
+      .renderToString(formula.textContent ?? "", options)
+      // The TeX, which would be shown as text.
+      .replace(/<annotation[^>]*>[^<]*<\/annotation>/g, "")
+      // Our policy refuses styles, and says so in the console.
+      .replace(/ style="[^"]*"/g, "");
     const result = document.createElement(displayMode ? "div" : "span");
-    result.className = displayMode ? "markdown-formula" : "";
+    result.className = displayMode ? "markdown-formula" : "markdown-math";
     result.append(made.cleanMath(text));
     formula.replaceWith(result);
   } catch (error) {

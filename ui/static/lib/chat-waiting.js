@@ -53,7 +53,10 @@ export function explain({ model, requestId, queue, inflight, models, isConnected
   if (entry) return queued(entry, queue, called);
   if (known?.peerID) return { stage: "reading", title: `Waiting for ${name} of ${known.peerID}`, details: [], estimatedMs: null };
   const told = queue.models[known?.id ?? id];
-  if ((told?.state ?? known?.state) === "starting") return loadingModel(name, told?.estimated_ms ?? null);
+  const state = told?.state ?? known?.state;
+  if (state === "starting") return loadingModel(name, told?.estimated_ms ?? null);
+  // The queue is told of a little later than the request.
+  if (state === "stopped" || state === "stopping") return { stage: "queued", title: `In line for ${name}`, details: [], estimatedMs: null };
   return { stage: "reading", title: `${name} reads the question`, details: [], estimatedMs: null };
 }
 
