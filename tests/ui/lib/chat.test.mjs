@@ -109,6 +109,13 @@ test("a model that is ready reads the question; a peer's is only known by name",
   assert.equal(explain(circumstances({ inflight: [{ ...REQUEST, model: "far/big" }] })).title, "Waiting for far/big of far");
 });
 
+test("a model that is not loaded reads nothing, even before the queue tells of the request", () => {
+  const models = [{ id: "llama", name: "Llama", description: "", state: "stopped", unlisted: false, peerID: "" }];
+  const told = explain(circumstances({ models, inflight: [{ ...REQUEST, model: "llama" }] }));
+
+  assert.deepEqual([told.stage, told.title], ["queued", "In line for Llama"]);
+});
+
 test("somebody else's request explains nothing of ours", () => {
   const told = explain(circumstances({ inflight: [{ ...REQUEST, req_headers: {} }], loading: "waiting for b" }));
 
