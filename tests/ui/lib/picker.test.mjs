@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { choices } from "../../../ui/static/lib/names.js";
-import { choiceOf, firstChoice, searchChoices } from "../../../ui/static/lib/picker.js";
+import { choiceOf, firstChoice, likeliest, searchChoices } from "../../../ui/static/lib/picker.js";
 
 const model = (id, more = {}) => ({ id, name: "", description: "", state: "stopped", unlisted: false, peerID: "", ...more });
 const painter = model("sd", { capabilities: { image_generation: true }, aliases: ["dall-e-3"] });
@@ -41,4 +41,21 @@ test("a model that is ready is the first choice", () => {
 test("no model is chosen for what none says it can do", () => {
   assert.equal(firstChoice(choices([talker], { ability: "image_generation" }), true), "");
   assert.equal(firstChoice(choices([talker, painter], { ability: "image_generation" }), true), "sd");
+});
+
+test("of what is found, that is meant which is called so", () => {
+  const selectors = [{ id: "any", name: "", description: "", strategy: "warm", targets: ["llama"] }];
+  const groups = choices([painter, model("llama-2"), talker], { selectors });
+  const meant = (text) => likeliest(searchChoices(groups, text), text)?.id;
+
+  assert.equal(meant("Llama "), "llama");
+  assert.equal(meant("llam"), "llama-2");
+  assert.equal(meant("warm"), "any");
+  assert.equal(meant("nothing like it"), undefined);
+});
+
+test("a disabled name is never meant", () => {
+  const groups = choices([talker], { profile: { id: "p", description: "", pins: { gpt: "" } } });
+
+  assert.equal(likeliest(searchChoices(groups, "gpt"), "gpt")?.id, "gpt-4o");
 });

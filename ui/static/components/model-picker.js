@@ -7,7 +7,7 @@
 import { html, useEffect, useId, useRef, useState } from "../html.js";
 import { plain } from "../lib/bidi.js";
 import { choices } from "../lib/names.js";
-import { choiceOf, searchChoices } from "../lib/picker.js";
+import { choiceOf, likeliest, searchChoices } from "../lib/picker.js";
 import { connection, known, models, profile, profiles, selectors } from "../state/store.js";
 import { stylesheet } from "../stylesheet.js";
 import { Icon } from "./icon.js";
@@ -37,10 +37,10 @@ const option = (id) => `${id}-active`;
 /**
  * @param {{
  *   value: string, onInput: (value: string) => void, capability?: Ability, label: string, hideLabel?: boolean,
- *   disabled?: boolean, class?: string,
+ *   disabled?: boolean, class?: string, placeholder?: string,
  * }} props  value: empty for nothing chosen
  */
-export function ModelPicker({ value, onInput, capability, label, hideLabel, disabled, class: more }) {
+export function ModelPicker({ value, onInput, capability, label, hideLabel, disabled, class: more, placeholder = "Choose a model …" }) {
   const id = useId();
   const anchor = useRef(/** @type {HTMLElement | null} */ (null));
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
@@ -51,7 +51,7 @@ export function ModelPicker({ value, onInput, capability, label, hideLabel, disa
   const chosen = choiceOf(groups, value);
   const found = open ? withTyped(searchChoices(groups, typed), groups, typed) : [];
   const ids = found.flatMap((group) => group.choices).filter((each) => !each.disabled).map((each) => each.id);
-  const current = ids.includes(active) ? active : (typed && ids[0]) || (ids.includes(value) ? value : (ids[0] ?? ""));
+  const current = ids.includes(active) ? active : (typed && likeliest(found, typed)?.id) || (ids.includes(value) ? value : (ids[0] ?? ""));
 
   const show = () => {
     if (disabled || open) return;
@@ -100,7 +100,7 @@ export function ModelPicker({ value, onInput, capability, label, hideLabel, disa
           aria-activedescendant=${open && current ? option(id) : undefined}
           aria-describedby=${`${id}-note`}
           disabled=${disabled}
-          placeholder=${open && chosen ? nameOf(chosen) : "Choose a model …"}
+          placeholder=${open && chosen ? nameOf(chosen) : placeholder}
           title=${chosen ? plain(`${chosen.id} ${chosen.detail}`) : undefined}
           value=${open ? typed : chosen ? nameOf(chosen) : plain(value)}
           onInput=${(/** @type {Event} */ event) => {

@@ -25,6 +25,21 @@ export function searchChoices(groups, text) {
 }
 
 /**
+ * Returns the choice that *text* most likely means: the one that is called so, else one that begins so, else the first.
+ *
+ * @param {readonly ChoiceGroup[]} groups what was found for it
+ * @param {string} text
+ * @returns {Choice | undefined}
+ */
+export function likeliest(groups, text) {
+  const wanted = text.trim().toLowerCase();
+  const all = groups.flatMap((group) => group.choices).filter((choice) => !choice.disabled);
+  /** @param {(name: string) => boolean} fits */
+  const called = (fits) => all.find(({ id, label }) => fits(id.toLowerCase()) || fits(label.toLowerCase()));
+  return called((name) => name === wanted) ?? called((name) => name.startsWith(wanted)) ?? all[0];
+}
+
+/**
  * Returns the choice of *id*. A name may be offered twice, as a pin hides the model it is called like: the first counts, as it
  * does for a request.
  *

@@ -20,7 +20,7 @@ export function FileDrop({ label, accept, multiple, files, onInput, hint }) {
     const all = [...found];
     const fit = all.filter((file) => fits(file, accept));
     const odd = all.find((file) => !fit.includes(file));
-    setRefused(odd ? `${plain(odd.name)} is none of ${kinds(accept)}.` : "");
+    setRefused(odd ? `${plain(odd.name)} is none of these: ${hint ?? kinds(accept)}.` : "");
     if (fit.length) onInput(multiple ? [...files, ...fit] : fit.slice(0, 1));
   };
   /** @param {DragEvent} event */

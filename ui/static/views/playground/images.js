@@ -54,10 +54,8 @@ export default function Images() {
           />
           ${way === "edit" &&
           html`<${FileDrop} label="Picture to change" accept="image/png,image/jpeg,image/webp" multiple files=${originals.value} onInput=${(/** @type {File[]} */ files) => (originals.value = files)} />`}
-          <div class="tool-fields">
-            <${Select} label="How" value=${way} options=${WAYS} onInput=${(/** @type {any} */ value) => change({ way: value })} />
-            <${Select} label="Size" value=${settings.value.size} options=${SIZE_OPTIONS} onInput=${(/** @type {string} */ size) => change({ size })} />
-          </div>
+          <${Select} label="How" value=${way} options=${WAYS} onInput=${(/** @type {any} */ value) => change({ way: value })} />
+          <${Select} label="Size" value=${settings.value.size} options=${SIZE_OPTIONS} onInput=${(/** @type {string} */ size) => change({ size })} />
           ${way === "sdapi" && html`<${Details} />`}
           <div class="row">
             <${Button} kind="primary" icon="image" busy=${isRunning} disabled=${!isRunning && refusal.value !== ""} onClick=${paint}>${isRunning ? "Painting …" : "Paint"}<//>
@@ -65,7 +63,7 @@ export default function Images() {
           </div>
         </div>
       <//>
-      <section class="tool-results" aria-label="Pictures">
+      <section class="tool-results" aria-label="What was painted">
         <${TaskStatus} task=${task.value} doing="is painting" onRetry=${paint} />
         ${batches.value.map((batch) => html`<${PictureGrid} key=${batch.id} batch=${batch} />`)}
         ${batches.value.length > 0
@@ -82,7 +80,7 @@ function Details() {
   /** @param {readonly string[]} names */
   const options = (names) => [{ value: "", label: "the server's choice" }, ...names.map((name) => ({ value: name, label: name }))];
   return html`
-    <${TextArea} label="Not to be seen" rows=${2} value=${negative} onInput=${(/** @type {string} */ value) => change({ negative: value })} />
+    <${TextArea} label="Negative prompt" rows=${2} value=${negative} onInput=${(/** @type {string} */ value) => change({ negative: value })} />
     <div class="tool-fields">
       <${NumberField} label="Steps" min="1" max="200" placeholder="server's" value=${steps} onInput=${(/** @type {number | null} */ value) => change({ steps: value })} />
       <${NumberField} label="CFG scale" min="0" max="30" step="0.5" placeholder="server's" value=${cfg} onInput=${(/** @type {number | null} */ value) => change({ cfg: value })} />

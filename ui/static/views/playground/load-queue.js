@@ -58,7 +58,7 @@ export function LoadQueue() {
   return html`
     <fieldset class="tool-group">
       <legend>Requests${all.length > 0 && html` <span class="faint">(${all.length})</span>`}</legend>
-      <${ModelPicker} label="Add a request to" hideLabel value="" disabled=${isFull} onInput=${(/** @type {string} */ name) => add([name])} />
+      <${ModelPicker} label="Add a request to" hideLabel placeholder="Add a model …" value="" disabled=${isFull} onInput=${(/** @type {string} */ name) => add([name])} />
       ${all.length > 0 &&
       html`
         <ol class="load-queue" ref=${list}>

@@ -1,6 +1,6 @@
 /** Pictures that models have painted: small in a grid, whole on a click, and to keep. */
 
-import { html, useState } from "../../html.js";
+import { html, useEffect, useRef, useState } from "../../html.js";
 import { Button } from "../../components/button.js";
 import { Dialog } from "../../components/dialog.js";
 import { Icon } from "../../components/icon.js";
@@ -47,11 +47,21 @@ export function PictureGrid({ batch }) {
           <${Download} ...${{ picture: shown, prompt, index: whole }} />
         `}
       >
-        <div class="picture-stage" onKeyDown=${pressed} tabindex="0" role="group" aria-label="Arrow keys show the others">
-          <img src=${shown?.source} alt=${plain(prompt)} />
-        </div>
+        <${Stage} picture=${shown} prompt=${prompt} onKeyDown=${pressed} />
       <//>
     </article>
+  `;
+}
+
+/** @param {{ picture: Picture | undefined, prompt: string, onKeyDown: (event: KeyboardEvent) => void }} props */
+function Stage({ picture, prompt, onKeyDown }) {
+  const box = useRef(/** @type {HTMLDivElement | null} */ (null));
+  // The arrow keys are to work at once.
+  useEffect(() => box.current?.focus(), []);
+  return html`
+    <div class="picture-stage" ref=${box} onKeyDown=${onKeyDown} tabindex="0" role="group" aria-label="The picture; arrow keys show the others">
+      <img src=${picture?.source} alt=${plain(prompt)} />
+    </div>
   `;
 }
 

@@ -1,6 +1,6 @@
 /** Words spoken by a model. */
 
-import { computed, html, signal, useEffect, useRef } from "../../html.js";
+import { computed, html, signal, useEffect, useRef, useState } from "../../html.js";
 import { Button } from "../../components/button.js";
 import { Card } from "../../components/card.js";
 import { Empty } from "../../components/empty.js";
@@ -103,6 +103,7 @@ export default function Speech() {
 
 /** @param {{ spoken: Spoken }} props */
 function Sound({ spoken: { id, model: name, voice, text: said, url, size, type, tookMs } }) {
+  const [isBroken, setBroken] = useState(false);
   const player = useRef(/** @type {HTMLAudioElement | null} */ (null));
   useEffect(() => {
     if (due.value !== id) return;
@@ -113,7 +114,8 @@ function Sound({ spoken: { id, model: name, voice, text: said, url, size, type, 
   return html`
     <article class="sound card" aria-label=${plain(said.slice(0, 80))}>
       <p class="sound-text">${said}</p>
-      <audio ref=${player} controls preload="metadata" src=${url}></audio>
+      <audio ref=${player} controls preload="metadata" src=${url} onError=${() => setBroken(true)}></audio>
+      ${isBroken && html`<p class="field-error">The browser cannot play what came. It can be downloaded.</p>`}
       <footer class="spread">
         <p class="faint small-text">${plain(name)} · ${plain(voice)} · ${bytes(size)} · ${duration(tookMs)}</p>
         <a class="button plain" href=${url} download=${soundName(said, type)}><${Icon} name="download" />Download</a>
