@@ -20,7 +20,7 @@ const around = (page, pages) => {
  *
  * @param {{ page: number, pages: number, onPage: (page: number) => void, label?: string }} props
  */
-export function Pager({ page, pages, onPage, label = "Pages" }) {
+export function Pager({ page, pages, onPage, label = "Pages of the table" }) {
   if (pages <= 1) return null;
   const back = page <= 1;
   const forth = page >= pages;

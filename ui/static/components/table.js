@@ -24,7 +24,7 @@ import { Icon } from "./icon.js";
  */
 export function Table({ caption, columns, rows, rowKey, sort, onSort, empty, class: more, rowClass, busy }) {
   return html`
-    <div class=${`table-scroll ${more ?? ""}`} role="region" aria-label=${caption} tabindex="0">
+    <div class=${`table-scroll ${more ?? ""}`} role="group" aria-label=${caption} tabindex="0">
       <table class=${`table ${busy ? "fading" : ""}`} aria-busy=${busy ? "true" : undefined}>
         <caption class="unseen">${caption}</caption>
         <thead>

@@ -1,6 +1,6 @@
 import { MODES, mode, PALETTES, palette } from "../state/appearance.js";
 import { addCommands } from "../state/commands.js";
-import { shortcutsOpen } from "./shortcuts.js";
+import { shortcutsOpen } from "./open.js";
 import { MODE_LOOKS } from "./sidebar.js";
 
 /** @typedef {import("../state/commands.js").Command} Command */

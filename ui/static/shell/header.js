@@ -11,7 +11,7 @@ import { place } from "../state/title.js";
 import { ConnectionDot } from "./connection.js";
 import { COMMAND } from "./keys.js";
 import { pageOf } from "./pages.js";
-import { paletteOpen } from "./palette.js";
+import { paletteOpen } from "./open.js";
 
 /** How the tabs of the playground are called. */
 const tabName = (/** @type {string} */ tab) => {
@@ -42,11 +42,10 @@ export function Header() {
         type="button"
         class="header-search"
         aria-haspopup="dialog"
-        aria-label="Commands"
         title="Go to a page, load or unload a model, and more"
         onClick=${() => (paletteOpen.value = true)}
       >
-        <${Icon} name="search" /><span>Go to, load…</span><kbd>${COMMAND} K</kbd>
+        <${Icon} name="search" /><span>Go to, load…</span><kbd aria-hidden="true">${COMMAND} K</kbd>
       </button>
     </header>
   `;

@@ -15,6 +15,8 @@ import { reloadIfUpdated } from "./update.js";
  * @typedef {{ key: string, View: View }} Shown
  */
 
+/** @typedef {{ key: string, error: unknown, connections: number }} FetchFailure  connections: how many there had been */
+
 /** Which module an address needs; addresses of one module share the key, so a view keeps its state between them. */
 const keyOf = (/** @type {string[]} */ segments) => {
   const { id } = pageOf(segments);
@@ -28,26 +30,27 @@ export function Outlet() {
   const [shown, setShown] = useState(/** @type {Shown | null} */ (null));
   // Where the view that is shown was last; it may be left for a place that is still being fetched.
   const last = useRef(segments);
-  const [failure, setFailure] = useState(/** @type {{ key: string, error: unknown } | null} */ (null));
-  // Anew with each connection, if it failed: what could not be fetched from a Hostler that was away can be now.
-  const attempt = failure?.key === key ? connections.value : 0;
+  const [failure, setFailure] = useState(/** @type {FetchFailure | null} */ (null));
   useEffect(() => {
     let current = true;
     const page = pageOf(segments);
     Promise.all([page.load(segments), stylesheet(page.id)]).then(
       ([module]) => {
-        if (!current) return;
-        setFailure(null);
-        setShown({ key, View: module.default });
+        if (current) setShown({ key, View: module.default });
       },
       async (error) => {
-        if (current && !(await reloadIfUpdated())) setFailure({ key, error });
+        if (current && !(await reloadIfUpdated())) setFailure({ key, error, connections: connections.peek() });
       },
     );
     return () => {
       current = false;
     };
-  }, [key, attempt]);
+  }, [key]);
+  const isBack = failure?.key === key && failure.connections < connections.value;
+  useEffect(() => {
+    // Browsers do not ask again for a module that they once could not have, so the page has to begin anew.
+    if (isBack) location.reload();
+  }, [isBack]);
   if (failure?.key === key) {
     const what = connection.value === "open"
       ? "This page could not be fetched."

@@ -1,15 +1,17 @@
-import { html, signal, useEffect, useId, useMemo, useRef, useState } from "../html.js";
+import { html, useEffect, useId, useMemo, useRef, useState } from "../html.js";
 import { Dialog } from "../components/dialog.js";
 import { Icon } from "../components/icon.js";
 import { ranked } from "../lib/search.js";
 import { commands } from "../state/commands.js";
+import { addShellCommands } from "./commands.js";
+import { paletteOpen } from "./open.js";
 import { pageOf } from "./pages.js";
 
 /** @typedef {import("../state/commands.js").Command} Command */
 
-export const paletteOpen = signal(false);
-
 const MOST = 60;
+
+addShellCommands();
 
 /** Everything one can do from anywhere, found by a few letters. */
 export function CommandPalette() {

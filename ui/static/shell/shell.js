@@ -3,11 +3,10 @@ import { Toasts } from "../components/toasts.js";
 import { stored } from "../state/settings.js";
 import { Banners } from "./banners.js";
 import { BottomBar } from "./bottom-bar.js";
-import { addShellCommands } from "./commands.js";
+import { Extras } from "./extras.js";
 import { Header } from "./header.js";
+import { paletteOpen, shortcutsOpen } from "./open.js";
 import { Outlet } from "./outlet.js";
-import { CommandPalette, paletteOpen } from "./palette.js";
-import { Shortcuts, shortcutsOpen } from "./shortcuts.js";
 import { Sidebar } from "./sidebar.js";
 
 const ROOMY_PX = 1000;
@@ -42,7 +41,6 @@ function pressed(event) {
 
 /** Everything around the view: navigation, header, banners, messages, the command palette. */
 export function Shell() {
-  useEffect(addShellCommands, []);
   useEffect(() => {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
@@ -64,7 +62,6 @@ export function Shell() {
       <${BottomBar} />
     </div>
     <${Toasts} />
-    <${CommandPalette} />
-    <${Shortcuts} />
+    <${Extras} />
   `;
 }

@@ -1,8 +1,7 @@
-import { html, signal } from "../html.js";
+import { html } from "../html.js";
 import { Dialog } from "../components/dialog.js";
 import { COMMAND } from "./keys.js";
-
-export const shortcutsOpen = signal(false);
+import { shortcutsOpen } from "./open.js";
 
 const KEYS = [
   { keys: [`${COMMAND} K`, "/"], does: "Open the command palette" },

@@ -1,0 +1,31 @@
+import { html, useEffect, useState } from "../html.js";
+import { wordsFor } from "../state/api.js";
+import { toast } from "../state/toasts.js";
+import { paletteOpen, shortcutsOpen } from "./open.js";
+
+/** When the page has settled: the palette is then there at once, even while Hostler is away. */
+const LATER_MS = 4000;
+
+const fetched = () => Promise.all([import("./palette.js"), import("./shortcuts.js")]);
+
+/** The command palette and the list of keys. Nobody needs them in the first second, so they come afterwards. */
+export function Extras() {
+  const [parts, setParts] = useState(/** @type {Awaited<ReturnType<typeof fetched>> | null} */ (null));
+  const wanted = paletteOpen.value || shortcutsOpen.value;
+  useEffect(() => {
+    if (parts) return undefined;
+    const fetchParts = () => fetched().then(setParts, wanted ? failed : () => {});
+    const timer = setTimeout(fetchParts, wanted ? 0 : LATER_MS);
+    return () => clearTimeout(timer);
+  }, [wanted, parts]);
+  if (!parts) return null;
+  const [{ CommandPalette }, { Shortcuts }] = parts;
+  return html`<${CommandPalette} /><${Shortcuts} />`;
+}
+
+/** @param {unknown} error */
+function failed(error) {
+  paletteOpen.value = false;
+  shortcutsOpen.value = false;
+  toast(`The commands could not be fetched: ${wordsFor(error)}`, { tone: "bad" });
+}
