@@ -11,7 +11,7 @@ import { html, useState } from "../../html.js";
 import { plain } from "../../lib/bidi.js";
 import { examples } from "../../lib/examples.js";
 import { absoluteTime, UNKNOWN } from "../../lib/format.js";
-import { shortcutsOpen } from "../../shell/shortcuts.js";
+import { shortcutsOpen } from "../../shell/open.js";
 import { mode, MODES, palette, PALETTES } from "../../state/appearance.js";
 import { href } from "../../state/router.js";
 import { clearStored, stored } from "../../state/settings.js";
