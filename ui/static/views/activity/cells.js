@@ -33,11 +33,23 @@ function nameOf(id) {
   return found;
 }
 
+/** Characters from which on a text may be too wide for its column. */
+const LONG = 24;
+
 /** @param {{id: string}} props */
 export function ModelName({ id }) {
   const name = nameOf(id).value;
-  if (name === null) return html`<span class="activity-model" title="Not a model of this configuration">${plain(id) || "–"}</span>`;
-  return html`<${Link} to=${modelPath(id)} class="model-link activity-model" title=${plain(id)}>${plain(name)}<//>`;
+  const text = plain(name ?? id) || "–";
+  const its = `activity-model ${text.length > LONG ? "long" : ""}`;
+  if (name === null) return html`<span class=${its} title=${plain(id) ? `${plain(id)} is no model of this configuration` : undefined}>${text}</span>`;
+  return html`<${Link} to=${modelPath(id)} class=${`model-link ${its}`} title=${plain(id)}>${text}<//>`;
+}
+
+/** @param {{text: string}} props */
+export function Code({ text }) {
+  const shown = plain(text);
+  const isLong = shown.length > LONG;
+  return html`<span class=${`mono ${isLong ? "activity-long" : ""}`} title=${isLong ? shown : undefined}>${shown}</span>`;
 }
 
 /** @param {{record: Activity}} props */
@@ -54,7 +66,8 @@ const CELLS = {
   time: (record) => html`<${Time} iso=${record.timestamp} />`,
   model: (record) => html`<${ModelName} id=${record.model} />`,
   status: (record) => html`<${Status} record=${record} />`,
-  path: (record) => html`<span class="mono">${plain(record.req_path)}</span>`,
+  path: (record) => html`<${Code} text=${record.req_path} />`,
+  content_type: (record) => record.resp_content_type && html`<${Code} text=${record.resp_content_type} />`,
   error: (record) => record.error_msg && html`<span class="activity-error" title=${plain(record.error_msg)}>${plain(record.error_msg)}</span>`,
   session: (record) => record.session_id && html`<span class="mono activity-short" title=${plain(record.session_id)}>${plain(record.session_id)}</span>`,
   key: (record) => record.key_fingerprint && html`<span class="mono">${plain(record.key_fingerprint)}</span>`,

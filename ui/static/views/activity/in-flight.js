@@ -11,7 +11,7 @@ import { cancelRequest } from "../../state/actions.js";
 import { monotonic } from "../../state/clock.js";
 import { stored } from "../../state/settings.js";
 import { asOf, connection, inflight, known, queue, uiConfig } from "../../state/store.js";
-import { ModelName } from "./cells.js";
+import { Code, ModelName } from "./cells.js";
 
 /** @typedef {import("../../types.js").KnownRequest} KnownRequest */
 /** @typedef {import("../../types.js").QueueEntry} QueueEntry */
@@ -96,7 +96,7 @@ function Cell({ name, request, waiting, isLive }) {
     case "model":
       return request.model ? html`<${ModelName} id=${request.model} />` : html`<span class="faint">not known yet</span>`;
     case "request":
-      return html`<span class="mono">${plain(request.method)} ${plain(request.req_path)}</span>`;
+      return html`<${Code} text=${`${request.method} ${request.req_path}`} />`;
     case "stage":
       return html`<${StageOf} request=${request} waiting=${waiting} />`;
     case "address":
