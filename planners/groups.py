@@ -20,6 +20,9 @@ from planners.protocol import ModelId, Plan
 DEFAULT_GROUP = "(default)"
 """The name of the implicit group; no configured group may be called so."""
 
+TOLD = 8
+"""Members of a group that are named when its rules are told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -89,7 +92,8 @@ class GroupPlanner:
         group = self._group_of.get(model)
         if group is None:
             return ()
-        others = ", ".join(sorted(member for member in group.members if member != model))
+        members = sorted(member for member in group.members if member != model)
+        others = ", ".join(members[:TOLD]) + (f" and {len(members) - TOLD} more" if len(members) > TOLD else "")
         told = [f"in group {group.name}" + (f" with {others}" if others else " alone")]
         if others:
             told.append("its group runs one model at a time" if group.swap else "its group runs together")

@@ -147,3 +147,11 @@ def test_rules_are_told_in_words(groups: tuple[Group, ...], model: str, told: st
     assert "; ".join(rules).startswith(told)
     assert bool(rules) is bool(told)
     assert ("no other group makes it go" in rules) is any(group.persistent for group in groups)
+
+
+def test_of_a_large_group_a_few_members_are_named() -> None:
+    planner = GroupPlanner((), [ModelId(f"m{number:02}") for number in range(12)])
+
+    assert planner.rules(ModelId("m00"))[0] == (
+        "in group (default) with m01, m02, m03, m04, m05, m06, m07, m08 and 3 more"
+    )
