@@ -91,6 +91,24 @@ function useHeld(order) {
   return [order, handlers];
 }
 
+/** @typedef {Parameters<typeof ModelRow>[0]} RowProps */
+
+/**
+ * Returns what makes a row. The same node again tells Preact that there is nothing new in it: with hundreds of models and
+ * news many times a second, drawing all of them would be felt.
+ * @returns {(props: RowProps) => import("../../html.js").Node}
+ */
+function useRows() {
+  const made = useRef(/** @type {Map<string, {props: RowProps, node: import("../../html.js").Node}>} */ (new Map())).current;
+  return (props) => {
+    const old = made.get(props.model.id);
+    if (old && /** @type {(keyof RowProps)[]} */ (Object.keys(props)).every((key) => props[key] === old.props[key])) return old.node;
+    const node = html`<${ModelRow} key=${props.model.id} ...${props} />`;
+    made.set(props.model.id, { props, node });
+    return node;
+  };
+}
+
 /** @param {{local: Model[], peers: number}} props */
 function Head({ local, peers }) {
   let ready = 0;
@@ -115,6 +133,7 @@ function Head({ local, peers }) {
  * }} props
  */
 function Listed({ all, found, mine, search, onClear }) {
+  const row = useRows();
   if (!known.value) return html`<${Empty} title="Asking how the models stand…" />`;
   if (all.length === 0) return html`<${Empty} icon="models" title="No models yet">Add some under <code>models:</code> in the configuration; a reload shows them here.<//>`;
   if (found.length === 0) {
@@ -127,9 +146,8 @@ function Listed({ all, found, mine, search, onClear }) {
         <ul class="models-list">
           ${mine.local.map((model) => {
             const standing = standings.value.get(model.id);
-            return standing && html`
-              <${ModelRow} key=${model.id} ...${{ model, standing, memory: memories.value.get(model.id), isPinned: pinned.value.includes(model.id), onPin: togglePin }} />
-            `;
+            const memory = memories.value.get(model.id);
+            return standing && row({ model, standing, memory, isPinned: pinned.value.includes(model.id), onPin: togglePin });
           })}
         </ul>
       <//>

@@ -66,7 +66,7 @@ function Name({ model, name }) {
         ${shows.value && html`<${CapabilityTags} model=${model} />`}
       </span>
       ${others.length > 0 && html`<span class="models-ids mono">${others.map(plain).join(" · ")}</span>`}
-      ${model.description && html`<span class="models-about">${plain(model.description)}</span>`}
+      ${model.description && html`<span class="models-about" title=${plain(model.description)}>${plain(model.description)}</span>`}
     </div>
   `;
 }

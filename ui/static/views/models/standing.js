@@ -47,7 +47,10 @@ const usualByModel = computed(() => {
   return new Map([...newestByModel.value.keys()].map((model) => [model, lastLoadMs(changes, model)]));
 });
 
-/** Of each model of this machine, by id. */
+/** @type {Map<string, Standing>} */
+let before = new Map();
+
+/** Of each model of this machine, by id. One that has not changed is the same object, so that only rows with news are drawn. */
 export const standings = computed(() => {
   const waits = queue.value;
   /** @type {Map<string, Standing>} */
@@ -60,7 +63,8 @@ export const standings = computed(() => {
     const failure = isStopped ? (newest ? (newest.state === "failed" ? newest.why : "") : (its?.failure ?? "")) : "";
     const requests = requestsByModel.value.get(model.id) ?? [];
     const waiting = its?.waiting ?? 0;
-    found.set(model.id, {
+    /** @type {Standing} */
+    const standing = {
       state: failure ? "failed" : model.state,
       waiting,
       serving: model.state === "ready" ? requests.length : 0,
@@ -69,10 +73,23 @@ export const standings = computed(() => {
       retryAtMs: failure && its?.retry_in_ms !== undefined ? waits.receivedAtMs + its.retry_in_ms : null,
       newest,
       usualMs: usualByModel.value.get(model.id) ?? null,
-    });
+    };
+    const old = before.get(model.id);
+    found.set(model.id, old && isSame(old, standing) ? old : standing);
   }
+  before = found;
   return found;
 });
+
+/**
+ * @param {Standing} a
+ * @param {Standing} b
+ */
+function isSame(a, b) {
+  const { requests: theirs, ...rest } = a;
+  const isKept = /** @type {(keyof typeof rest)[]} */ (Object.keys(rest)).every((key) => a[key] === b[key]);
+  return isKept && theirs.length === b.requests.length && theirs.every((request, index) => request === b.requests[index]);
+}
 
 /**
  * @typedef {object} Memory
