@@ -37,7 +37,7 @@ $(READY): pyproject.toml requirements/dev.txt
 ui: $(VENDOR)
 
 $(NODE_MODULES): package.json package-lock.json .npmrc | $(READY)
-	@$(NPM) ci --silent --ignore-scripts \
+	@$(NPM) ci --loglevel=error --ignore-scripts >/dev/null \
 		|| { echo "npm could not bring the parts of the web page; its registry must be within reach" >&2; exit 1; }
 	@touch $@
 
