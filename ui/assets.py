@@ -18,6 +18,8 @@ from typing import Literal
 
 import brotli
 
+from ui.preload import links, view_of
+
 Encoding = Literal["br", "gzip"]
 """Browsers offer br where the connection is safe, and only gzip to another machine over plain HTTP."""
 
@@ -31,6 +33,9 @@ POLICY = (
 
 PLACEHOLDER = b"{{assets}}"
 """What stands in `index.html` for the folder of this tree's assets."""
+
+PRELOAD = b"<!-- {{preload}} -->"
+"""What stands there for the links to all that the address needs."""
 
 _UNSERVED = (".d.ts", ".new", "~")
 """Endings of what only tools read, and of what is being written."""
@@ -70,17 +75,31 @@ class Tree:
     """Changes when any of them does."""
     fingerprint: Fingerprint
     encoded: dict[tuple[str, Encoding], bytes] = field(default_factory=dict)
-    """Compressed bodies by the digest of the body: at most two for each asset."""
+    """Compressed bodies by the digest of the body: at most two for each asset and page."""
+    pages: dict[tuple[str, str, str], Asset] = field(default_factory=dict)
+    """The page as it is sent, by the folder of the assets and the view."""
 
     @property
     def is_whole(self) -> bool:
         """Whether the page and the modules of others that it needs are there."""
         return "index.html" in self.assets and "vendor/preact.js" in self.assets
 
-    def page(self, prefix: str) -> Asset:
-        """Returns `index.html` with *prefix* and the tree's digest put in as the folder of the assets."""
-        body = self.assets["index.html"].body.replace(PLACEHOLDER, f"{prefix}/{self.digest}".encode())
-        return asset("index.html", body)
+    def page(self, prefix: str, path: str) -> Asset:
+        """Returns `index.html` with *prefix* and the tree's digest put in as the folder of the assets.
+
+        path: the address below `/ui/` that it is for; it names at once what is needed there.
+        """
+        folder = f"{prefix}/{self.digest}"
+        # Addresses of one view are told the same: they are few, whatever is asked for.
+        key = (prefix, *view_of(path))
+        known = self.pages.get(key)
+        if known is None:
+            bodies = {name: each.body for name, each in self.assets.items()}
+            body = bodies["index.html"].replace(PRELOAD, links(bodies, path, folder))
+            known = asset("index.html", body.replace(PLACEHOLDER, folder.encode()))
+            if key[1] in bodies:
+                self.pages[key] = known
+        return known
 
 
 def asset(path: str, body: bytes) -> Asset:

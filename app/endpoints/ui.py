@@ -80,7 +80,8 @@ class Page:
                     [*DOCUMENT_HEADERS, (b"cache-control", b"no-store")],
                 )  # fmt: skip
                 return
-            found = tree.page(f"{scope.get('root_path', '')}{PREFIX}{ASSETS}".rstrip("/"))
+            prefix = f"{scope.get('root_path', '')}{PREFIX}{ASSETS}".rstrip("/")
+            found = await run_sync(tree.page, prefix, path)
         await self._send(scope, receive, send, tree, found, keep)
 
     async def _send(self, scope: Scope, receive: Receive, send: Send, tree: Tree, asset: Asset, keep: bytes) -> None:
