@@ -2,11 +2,12 @@ import { html } from "../html.js";
 import { Link } from "../components/link.js";
 import { StateDot } from "../components/tag.js";
 import { plain } from "../lib/bidi.js";
+import { plural } from "../lib/format.js";
 import { byPlace, displayName, modelNamed } from "../lib/names.js";
 import { modelPath } from "../lib/query.js";
 import { route } from "../state/router.js";
 import { stored } from "../state/settings.js";
-import { connection, known, models } from "../state/store.js";
+import { connection, known, models, queue } from "../state/store.js";
 
 /** @typedef {import("../types.js").Model} Model */
 
@@ -43,10 +44,13 @@ export function ModelList() {
 function Entry({ model, here }) {
   const name = plain(displayName(model));
   const current = model.id === here ? "page" : undefined;
+  const waiting = queue.value.models[model.id]?.waiting ?? 0;
   return html`
     <li>
       <${Link} to=${modelPath(model.id)} class="nav-model" title=${name} aria-current=${current}>
         <${StateDot} state=${model.state} /><span class="clip">${name}</span>
+        ${waiting > 0 &&
+        html`<span class="nav-waiting" title=${`${plural(waiting, "request")} waiting`}>${waiting}</span>`}
       <//>
     </li>
   `;

@@ -15,7 +15,7 @@ import { reloadIfUpdated } from "./update.js";
  * @typedef {{ key: string, View: View }} Shown
  */
 
-/** @typedef {{ key: string, error: unknown, connections: number }} FetchFailure  connections: how many there had been */
+/** @typedef {{ key: string, error: unknown, connections: number }} FetchFailure  with how many there had been */
 
 /** Which module an address needs; addresses of one module share the key, so a view keeps its state between them. */
 const keyOf = (/** @type {string[]} */ segments) => {

@@ -105,7 +105,9 @@ function Search({ onDone }) {
                 >
                   <${Icon} name=${iconOf(command)} />
                   <span class="clip">${command.title}</span>
-                  ${command.detail && !command.title.endsWith(command.detail) && html`<span class="palette-detail clip">${command.detail}</span>`}
+                  ${command.detail &&
+                  !command.title.endsWith(command.detail) &&
+                  html`<span class="palette-detail clip">${command.detail}</span>`}
                 </div>
               `;
             })}

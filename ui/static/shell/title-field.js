@@ -6,13 +6,22 @@ export function TitleField() {
   const [draft, setDraft] = useState(/** @type {string | null} */ (null));
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
+  // The field loses the focus once more when it goes; by then it has been decided.
+  const decided = useRef(false);
   const editing = draft !== null;
   useEffect(() => {
-    if (editing) field.current?.select();
+    if (!editing) return;
+    field.current?.focus();
+    field.current?.select();
   }, [editing]);
+  const begin = () => {
+    decided.current = false;
+    setDraft(title.value);
+  };
   /** @param {boolean} keep */
   const end = (keep) => {
-    if (draft === null) return;
+    if (draft === null || decided.current) return;
+    decided.current = true;
     if (keep) setTitle(draft);
     setDraft(null);
     // Once the button is there again.
@@ -45,7 +54,7 @@ export function TitleField() {
       type="button"
       class="app-title"
       title=${`${title.value}: press to rename`}
-      onClick=${() => setDraft(title.value)}
+      onClick=${begin}
     >
       ${title.value}
     </button>
