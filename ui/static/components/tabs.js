@@ -1,4 +1,4 @@
-import { html, useRef } from "../html.js";
+import { html, useLayoutEffect, useRef } from "../html.js";
 
 /** @typedef {import("../html.js").Children} Children */
 
@@ -20,6 +20,12 @@ const MOVES = {
 export function Tabs({ tabs, active, onSelect, label }) {
   const list = useRef(/** @type {HTMLDivElement | null} */ (null));
   const chosen = Math.max(0, tabs.findIndex((tab) => tab.id === active));
+  useLayoutEffect(() => {
+    const row = list.current;
+    const tab = /** @type {HTMLElement | undefined} */ (row?.children[chosen]);
+    // On a phone not all tabs fit; only the row moves, never the page.
+    if (row && tab) row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
+  }, [chosen]);
   /** @param {KeyboardEvent} event */
   const pressed = (event) => {
     const move = MOVES[event.key];
