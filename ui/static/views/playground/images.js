@@ -13,6 +13,7 @@ import { batches, change, model, originals, paint, prompt, refusal, settings, ta
 import { Loras } from "./loras.js";
 import { useModelChoice } from "./model-choice.js";
 import { PictureGrid } from "./picture-grid.js";
+import { revealResults } from "./reveal.js";
 import { TaskStatus } from "./task.js";
 
 await stylesheet("playground-tabs");
@@ -29,6 +30,10 @@ const SIZE_OPTIONS = SIZES.map(({ label, sizes }) => ({
 }));
 
 export default function Images() {
+  const begin = () => {
+    paint();
+    if (!refusal.value) revealResults();
+  };
   const { way } = settings.value;
   const ability = way === "edit" ? "image_to_image" : "image_generation";
   useModelChoice(model, ability);
@@ -37,7 +42,7 @@ export default function Images() {
   const pressed = (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
-    paint();
+    begin();
   };
   return html`
     <div class="tool">
@@ -58,7 +63,7 @@ export default function Images() {
           <${Select} label="Size" value=${settings.value.size} options=${SIZE_OPTIONS} onInput=${(/** @type {string} */ size) => change({ size })} />
           ${way === "sdapi" && html`<${Details} />`}
           <div class="row">
-            <${Button} kind="primary" icon="image" busy=${isRunning} disabled=${!isRunning && refusal.value !== ""} onClick=${paint}>${isRunning ? "Painting …" : "Paint"}<//>
+            <${Button} kind="primary" icon="image" busy=${isRunning} disabled=${!isRunning && refusal.value !== ""} onClick=${begin}>${isRunning ? "Painting …" : "Paint"}<//>
             ${!isRunning && refusal.value && html`<span class="field-hint">${refusal.value}</span>`}
           </div>
         </div>

@@ -11,12 +11,17 @@ import { LoadLanes } from "./load-lanes.js";
 import { LoadQueue } from "./load-queue.js";
 import { go, isRunning, maxTokens, prompt, queue, requests, stop } from "./load-run.js";
 import { LoadTotals } from "./load-totals.js";
+import { revealResults } from "./reveal.js";
 
 await stylesheet("playground-tabs");
 
 const MOST_TOKENS = 131_072;
 
 export default function LoadTest() {
+  const start = () => {
+    go();
+    revealResults();
+  };
   const refusal = !queue.value.length ? "Add requests first." : prompt.value.trim() ? "" : "Write a prompt.";
   return html`
     <div class="tool">
@@ -34,7 +39,7 @@ export default function LoadTest() {
           <div class="row">
             ${isRunning.value
               ? html`<${Button} kind="danger" icon="stop" onClick=${stop}>Stop<//>`
-              : html`<${Button} kind="primary" icon="play" disabled=${refusal !== ""} onClick=${go}>Go<//>`}
+              : html`<${Button} kind="primary" icon="play" disabled=${refusal !== ""} onClick=${start}>Go<//>`}
             ${!isRunning.value && refusal && html`<span class="field-hint">${refusal}</span>`}
           </div>
         </div>

@@ -14,16 +14,21 @@ import { withLines, writeQuestion } from "../../lib/rerank.js";
 import { stylesheet } from "../../stylesheet.js";
 import { useModelChoice } from "./model-choice.js";
 import { change, changeJson, isCurrent, json, jsonError, model, question, rank, ranking, refusal, task } from "./rerank-state.js";
+import { revealResults } from "./reveal.js";
 import { TaskStatus } from "./task.js";
 
 await stylesheet("playground-tabs");
 
 export default function Rerank() {
+  const begin = () => {
+    rank();
+    revealResults();
+  };
   useModelChoice(model, "reranker");
   const isRunning = task.value?.isRunning ?? false;
   /** @param {KeyboardEvent} event */
   const pressed = (event) => {
-    if (event.key === "Enter" && !event.isComposing) rank();
+    if (event.key === "Enter" && !event.isComposing) begin();
   };
   const isTable = json.value === null;
   const toggle = html`
@@ -45,7 +50,7 @@ export default function Rerank() {
                 <${TextArea} class="mono-field" label="JSON" rows=${16} spellcheck=${false} value=${json.value} error=${jsonError.value} onInput=${changeJson} />
               `}
           <div class="row">
-            <${Button} kind="primary" icon="sort-down" busy=${isRunning} disabled=${!isRunning && refusal.value !== ""} onClick=${rank}>${isRunning ? "Ranking …" : "Rank"}<//>
+            <${Button} kind="primary" icon="sort-down" busy=${isRunning} disabled=${!isRunning && refusal.value !== ""} onClick=${begin}>${isRunning ? "Ranking …" : "Rank"}<//>
             ${!isRunning && refusal.value && html`<span class="field-hint">${refusal.value}</span>`}
           </div>
         </div>

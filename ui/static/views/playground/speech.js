@@ -14,6 +14,7 @@ import { ApiError, raw } from "../../state/api.js";
 import { stored } from "../../state/settings.js";
 import { stylesheet } from "../../stylesheet.js";
 import { useModelChoice } from "./model-choice.js";
+import { revealResults } from "./reveal.js";
 import { Task, TaskStatus } from "./task.js";
 import { chosenVoice, VoicePicker } from "./voices.js";
 
@@ -49,6 +50,7 @@ function speak() {
     return { url: URL.createObjectURL(sound), size: sound.size, type: sound.type };
   });
   task.value = running;
+  revealResults();
   void running.finished.then(() => {
     if (!running.result.value) return;
     const id = (spoken.value[0]?.id ?? 0) + 1;

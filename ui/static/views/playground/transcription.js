@@ -15,6 +15,7 @@ import { stylesheet } from "../../stylesheet.js";
 import { FileDrop } from "./file-drop.js";
 import { useModelChoice } from "./model-choice.js";
 import { Player } from "./player.js";
+import { revealResults } from "./reveal.js";
 import { Task, TaskStatus } from "./task.js";
 import { upload } from "./upload.js";
 
@@ -44,6 +45,7 @@ function transcribe() {
   form.append("file", file);
   const running = new Task(asked.model, async (tools) => textOf(await upload("/v1/audio/transcriptions", form, tools)));
   task.value = running;
+  revealResults();
   void running.finished.then(() => {
     const text = running.result.value;
     if (text === null) return;
