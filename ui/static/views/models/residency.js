@@ -76,10 +76,12 @@ async function ask() {
   const before = current.peek();
   /** @type {Residency} */
   let answer = await get("/api/residency", { query: { after: before?.last ?? null } });
-  const isNewServer = before !== null && (answer.last < before.last || Date.parse(answer.since) > before.sinceMs + HOUR_MS);
-  if (isNewServer) answer = await get("/api/residency");
+  // A server that was started anew counts from 1, and knows nothing of what was before it.
+  const newest = before?.changes.at(-1);
+  const isAnother = before !== null && (answer.last < before.last || Date.parse(answer.since) > (newest ? Date.parse(newest.at) : before.sinceMs));
+  if (isAnother) answer = await get("/api/residency");
   const nowMs = Date.parse(answer.now);
-  const old = before && !isNewServer ? before.changes : [];
+  const old = before && !isAnother ? before.changes : [];
   current.value = {
     changes: [...old, ...answer.changes].filter((change) => Date.parse(change.at) >= nowMs - HOUR_MS),
     sinceMs: Date.parse(answer.since),
