@@ -1,7 +1,8 @@
 """`create_app`: the only place where the parts are put together.
 
-router ← clean paths ← preflight ← no upgrade ← error boundary ← access log ← uvicorn
-  → auth, around each of these that is not open to everybody; then trace, if traces are asked for
+router ← (pages port) ← clean paths ← preflight ← no upgrade ← error boundary ← access log ← uvicorn
+  → auth, around each of these that is not open to everybody; then trace, if traces are asked for; around what changes something
+    here, a look at whose page asks (middleware/ambient.py)
       /v1/chat/completions, …       track → meter → resolve → capture → limit → inference → lease → forwarder
       /upstream/{model}/…           track → meter           → capture → limit → inference → lease → forwarder
       websockets there, /comfyui/…  track                             → limit → tunnel → lease
