@@ -298,6 +298,13 @@ class _Server:
         filler = "x" * int(request.number("body_bytes"))
 
         def texts() -> Iterator[str]:
+            # `say`: the very words of the answer.
+            said = request.json().get("say")
+            if isinstance(said, str):
+                for start in range(0, len(said), 16):
+                    connection.wait(interval_s)
+                    yield said[start : start + 16]
+                return
             for n in range(events):
                 if n == crash_after:
                     break
