@@ -32,8 +32,10 @@ export function Header() {
       <nav class="header-place" aria-label="You are here">
         ${below &&
         html`
-          <${Link} to=${`/${page.id}`} class="header-parent">${page.label}<//>
-          <span class="faint" aria-hidden="true">/</span>
+          <${Link} to=${`/${page.id}`} class=${`header-parent ${page.id}`}>
+            <${Icon} name="chevron-left" /><span>${page.label}</span>
+          <//>
+          <span class="header-slash faint" aria-hidden="true">/</span>
         `}
         <span class="header-title clip" aria-current="page">${title}</span>
       </nav>
