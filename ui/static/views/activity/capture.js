@@ -164,11 +164,14 @@ function Headers({ headers }) {
   const toggled = (/** @type {Event} */ event) => (open.value = /** @type {HTMLDetailsElement} */ (event.currentTarget).open);
   const text = () => entries.map(([name, value]) => `${name}: ${value}`).join("\n");
   return html`
-    <details class="capture-headers" open=${open.value} onToggle=${toggled}>
-      <summary>Headers <span class="faint">${entries.length}</span><${CopyButton} text=${text} label="Copy the headers" /></summary>
-      <dl>
-        ${entries.map(([name, value]) => html`<div key=${name}><dt>${plain(name)}</dt><dd>${plain(value)}</dd></div>`)}
-      </dl>
-    </details>
+    <div class="capture-headers">
+      <${CopyButton} text=${text} label="Copy the headers" />
+      <details open=${open.value} onToggle=${toggled}>
+        <summary>Headers <span class="faint">${entries.length}</span></summary>
+        <dl>
+          ${entries.map(([name, value]) => html`<div key=${name}><dt>${plain(name)}</dt><dd>${plain(value)}</dd></div>`)}
+        </dl>
+      </details>
+    </div>
   `;
 }

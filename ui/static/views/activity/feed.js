@@ -27,6 +27,7 @@ export class Feed {
     this.query = "";
     this.filters = "";
     this.isFirst = true;
+    /** The newest record there was when a page that is not the first was fetched. */
     this.seen = 0;
     /** @type {AbortController | null} */
     this.underWay = null;
@@ -50,8 +51,10 @@ export class Feed {
   async fetch() {
     this.underWay?.abort();
     const controller = (this.underWay = new AbortController());
-    const seen = lastActivity.peek();
+    const before = lastActivity.peek();
     try {
+      // Before the page, so that nothing is missed between the two; a connection is not told of what was before it.
+      const seen = this.isFirst ? 0 : await newest(controller.signal);
       const page = /** @type {Page} */ (await get(`/api/metrics/activity?${this.query}`, { signal: controller.signal }));
       const kept = new Map((this.page.peek()?.data ?? []).map((record) => [record.id, record]));
       // Of what has ended nothing changes but whether there is still a capture: the same object lets its row be as it is.
@@ -67,7 +70,7 @@ export class Feed {
       });
       this.seen = seen;
       // Something has ended meanwhile.
-      if (lastActivity.peek() !== seen) this.pace.ask();
+      if (lastActivity.peek() !== before) this.pace.ask();
     } catch (error) {
       if (isAbort(error)) return;
       batch(() => {
@@ -95,6 +98,12 @@ export class Feed {
   }
 }
 
+/** @param {AbortSignal} signal @returns {Promise<number>} The id of the newest record, 0 if there is none. */
+async function newest(signal) {
+  const page = /** @type {Page} */ (await get("/api/metrics/activity", { signal, query: { limit: 1 } }));
+  return page.data[0]?.id ?? 0;
+}
+
 /**
  * Returns a feed that follows the arguments and what happens, for as long as the component lives.
  *
@@ -106,8 +115,11 @@ export function useFeed(filters, paging) {
   const connection = connections.value;
   useEffect(() => feed.turn(filters, paging), [filters.toString(), JSON.stringify(paging), connection]);
   useEffect(() => {
-    const leave = lastActivity.subscribe((id) => {
-      if (feed.seen !== id && feed.page.peek()) feed.pace.ask();
+    let isNews = false;
+    const leave = lastActivity.subscribe(() => {
+      // The first call is the subscription itself.
+      if (isNews) feed.pace.ask();
+      isNews = true;
     });
     return () => {
       leave();

@@ -77,7 +77,7 @@ function Row({ request, columns, waiting, isLive }) {
       ${columns.map((key) => {
         const column = INFLIGHT_COLUMNS.find((each) => each.key === key);
         return html`
-          <td key=${key} role="cell" class=${`activity-cell ${key} ${column?.isNumber ? "right" : ""}`} data-label=${column?.label}>
+          <td key=${key} role="cell" class=${`activity-cell is-${key} ${column?.isNumber ? "right" : ""}`} data-label=${column?.label}>
             <${Cell} ...${{ name: key, request, waiting, isLive }} />
           </td>
         `;

@@ -54,12 +54,12 @@ function Row({ record, columns, isOpen, onToggle }) {
       ${columns.map((key) => {
         const column = COLUMN.get(key);
         return html`
-          <td role="cell" key=${key} class=${`activity-cell ${key} ${column?.isNumber ? "right" : ""}`} data-label=${column?.label}>
+          <td role="cell" key=${key} class=${`activity-cell is-${key} ${column?.isNumber ? "right" : ""}`} data-label=${column?.label}>
             ${key === "id" ? toggle : cell(key, record)}
           </td>
         `;
       })}
-      ${!columns.includes("id") && html`<td role="cell" class="activity-cell id" data-label="ID">${toggle}</td>`}
+      ${!columns.includes("id") && html`<td role="cell" class="activity-cell is-id" data-label="ID">${toggle}</td>`}
     </tr>
     ${isOpen &&
     html`

@@ -33,7 +33,7 @@ void stylesheet("activity");
  *   model: only of this one; storageKey: under which columns and size of pages are remembered
  */
 export function ActivityTable({ model, storageKey = "activity" }) {
-  const { columns, size, isFiltering } = useMemo(() => settings(storageKey), [storageKey]);
+  const { initial, columns, size, isFiltering } = useMemo(() => settings(storageKey, model !== undefined), [storageKey, model]);
   const address = query();
   const filters = filtersOf(address);
   const meant = model === undefined ? filters : { ...filters, models: [model] };
@@ -62,7 +62,7 @@ export function ActivityTable({ model, storageKey = "activity" }) {
     <${ColumnChooser}
       columns=${COLUMNS}
       shown=${columns.value}
-      initial=${[...INITIAL_COLUMNS]}
+      initial=${initial}
       onChange=${(/** @type {string[]} */ keys) => (columns.value = keys)}
     />
   `;
@@ -116,10 +116,12 @@ function Sorting({ sort }) {
   return html`<${Select} label="Sorted by" hideLabel class="activity-sorting" value=${`${sort.key} ${sort.order}`} options=${options} onInput=${choose} />`;
 }
 
-/** @param {string} key */
-function settings(key) {
+/** @param {string} key @param {boolean} isOfOne  Of one model, whose name need not stand in every row. */
+function settings(key, isOfOne) {
+  const initial = INITIAL_COLUMNS.filter((each) => !isOfOne || each !== "model");
   return {
-    columns: stored(`${key}-columns`, [...INITIAL_COLUMNS], areColumns),
+    initial,
+    columns: stored(`${key}-columns`, initial, areColumns),
     size: stored(`${key}-page-size`, 25, (value) => PAGE_SIZES.includes(value)),
     isFiltering: stored(`${key}-filters-open`, false),
   };

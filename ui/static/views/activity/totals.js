@@ -67,6 +67,8 @@ function Spreads({ stats }) {
   `;
 }
 
+const waited = (/** @type {number} */ ms) => (ms < 1 ? "under 1 ms" : duration(ms));
+
 /** @param {{label: string, figures: Stats["queued_ms"]}} props */
 function Wait({ label, figures }) {
   if (!figures) return null;
@@ -75,7 +77,7 @@ function Wait({ label, figures }) {
       <dt>${label}</dt>
       <dd>
         <span class="faint">${plural(figures.count, "request")}</span>
-        ${/** @type {const} */ (["p50", "p95", "p99"]).map((name) => html`<span key=${name}><span class="faint">${name}</span> ${duration(figures[name])}</span>`)}
+        ${/** @type {const} */ (["p50", "p95", "p99"]).map((name) => html`<span key=${name}><span class="faint">${name}</span> ${waited(figures[name])}</span>`)}
       </dd>
     </div>
   `;
