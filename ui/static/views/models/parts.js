@@ -8,7 +8,7 @@ import { plain } from "../../lib/bidi.js";
 import { bytes, duration, plural } from "../../lib/format.js";
 import { elapsedMs } from "../../lib/events.js";
 import { upstreamPath } from "../../lib/query.js";
-import { loadProgress } from "../../lib/waiting.js";
+import { listed, loadProgress } from "../../lib/waiting.js";
 import { cancelRequest, loads } from "../../state/actions.js";
 import { monotonic, now } from "../../state/clock.js";
 import { uiConfig } from "../../state/store.js";
@@ -126,11 +126,11 @@ const MIB = 1024 * 1024;
 export function MemoryWords({ memory }) {
   if (!memory) return null;
   const onCards = memory.gpus.reduce((sum, gpu) => sum + gpu.usedMb, 0);
-  const all = [...memory.gpus.map((gpu) => `${bytes(gpu.usedMb * MIB)} on ${plain(gpu.name || gpu.uuid)}`), `${bytes(memory.ramMb * MIB)} of main memory`];
+  const all = [...memory.gpus.map((gpu) => `${bytes(gpu.usedMb * MIB)} on ${gpu.place}, ${plain(gpu.name)}`), `${bytes(memory.ramMb * MIB)} of main memory`];
   return html`
     <span class="models-memory" title=${all.join("\n")}>
       ${memory.gpus.length > 0 &&
-      html`<span><b>${bytes(onCards * MIB)}</b> ${memory.gpus.length === 1 ? "GPU" : plural(memory.gpus.length, "GPU")}</span>`}
+      html`<span><b>${bytes(onCards * MIB)}</b> on ${memory.gpus.length > 3 ? plural(memory.gpus.length, "GPU") : listed(memory.gpus.map((gpu) => gpu.place))}</span>`}
       <span><b>${bytes(memory.ramMb * MIB)}</b> RAM</span>
     </span>
   `;

@@ -94,7 +94,7 @@ function isSame(a, b) {
 /**
  * @typedef {object} Memory
  * @property {number} ramMb
- * @property {{uuid: string, name: string, usedMb: number}[]} gpus
+ * @property {{uuid: string, name: string, place: string, usedMb: number}[]} gpus place: "GPU 0"
  */
 
 const asked = signal(/** @type {import("../../types.js").PerformanceState | null} */ (null));
@@ -124,13 +124,16 @@ const startedByModel = computed(() => {
 /** What the processes of each model that has some use, as the machine was seen last; without those started since. */
 export const memories = computed(() => {
   const states = new Map(models.value.map((model) => [model.id, model.state]));
-  const names = new Map((sample.value?.gpu_stats ?? []).map((gpu) => [gpu.uuid, gpu.name]));
+  const cards = new Map((sample.value?.gpu_stats ?? []).map((gpu) => [gpu.uuid, gpu]));
   /** @type {Map<string, Memory>} */
   const found = new Map();
   for (const its of sample.value?.models ?? []) {
     const isOfAnother = Date.parse(its.timestamp) < (startedByModel.value.get(its.model) ?? 0);
     if (isOfAnother || (states.get(its.model) ?? "stopped") === "stopped") continue;
-    const gpus = its.gpus.map((gpu) => ({ uuid: gpu.uuid, name: names.get(gpu.uuid) ?? "", usedMb: gpu.used_mb }));
+    const gpus = its.gpus.map(({ uuid, used_mb: usedMb }) => {
+      const card = cards.get(uuid);
+      return { uuid, name: card?.name ?? uuid, place: card ? `GPU ${card.id}` : "GPU", usedMb };
+    });
     found.set(its.model, { ramMb: its.ram_mb, gpus: gpus.filter((gpu) => gpu.usedMb > 0) });
   }
   return found;
