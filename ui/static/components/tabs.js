@@ -1,4 +1,4 @@
-import { html, useEffect, useLayoutEffect, useRef } from "../html.js";
+import { html, useLayoutEffect, useRef } from "../html.js";
 
 /** @typedef {import("../html.js").Children} Children */
 
@@ -9,9 +9,6 @@ const MOVES = {
   Home: () => 0,
   End: (_index, last) => last,
 };
-
-/** How much of the neighbour of the chosen tab is to be seen, in pixels. */
-const EDGE = 32;
 
 /**
  * A row of tabs; arrow keys choose, as the ARIA pattern with automatic activation has it.
@@ -28,16 +25,6 @@ export function Tabs({ tabs, active, onSelect, label }) {
     const tab = /** @type {HTMLElement | undefined} */ (row?.children[chosen]);
     // On a phone not all tabs fit; only the row moves, never the page.
     if (row && tab) row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
-  }, [chosen]);
-  useEffect(() => {
-    // A row that is wider than its place shows the chosen one. Not scrollIntoView: that would move the page as well.
-    const row = list.current;
-    const tab = row?.children[chosen];
-    if (!row || !(tab instanceof HTMLElement)) return;
-    const start = tab.offsetLeft - row.offsetLeft;
-    const end = start + tab.offsetWidth;
-    if (start < row.scrollLeft) row.scrollLeft = start - EDGE;
-    else if (end > row.scrollLeft + row.clientWidth) row.scrollLeft = end - row.clientWidth + EDGE;
   }, [chosen]);
   /** @param {KeyboardEvent} event */
   const pressed = (event) => {
