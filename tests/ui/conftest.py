@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.program import Program, hostler
-from tests.ui.browsing import CONFIG, Site, visiting
+from tests.ui.browsing import CONFIG, PATIENCE_MS, Site, visiting
 
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -28,6 +28,7 @@ def chromium() -> Iterator[Browser]:
     found = next((path for name in names if name and (path := shutil.which(name))), None)
     if found is None:
         pytest.skip("there is no Chromium here: make browser")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=[*FLAGS])
         yield browser
