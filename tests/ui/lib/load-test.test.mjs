@@ -55,7 +55,7 @@ test("what the browser holds back is not blamed on the queue", () => {
     ["waiting", 1400, 1700],
   ]);
   assert.deepEqual(phases(segments(lane({ seen: [{ phase: "held", at: 1000 }] }), 1500)), [["held", 1000, 1500]]);
-  assert.equal(segments(done({ arrivedAt: 1100 }), 0)[0].phase, "waiting");
+  assert.equal(segments(done({ arrivedAt: 1250 }), 0)[0].phase, "waiting");
 });
 
 test("headers that claim more than there was are cut at the first word", () => {

@@ -58,8 +58,8 @@ export const PHASES = /** @type {readonly { id: Phase, label: string, title: str
   { id: "streaming", label: "answer", title: "the answer arrives" },
 ]);
 
-/** A shorter hold is the way there. */
-const HELD_MS = 150;
+/** A shorter hold is the way there, and a busy machine. */
+const HELD_MS = 300;
 
 /**
  * Returns what *lane* went through, without gaps, from its start to its end or to *now*.

@@ -7,11 +7,15 @@ import { segments, totals } from "../../lib/load-test.js";
 import { monotonic } from "../../state/clock.js";
 import { isRunning, requests } from "./load-run.js";
 
+/** That browsers keep to one server over HTTP/1.1. */
+const CONNECTIONS = 6;
+
 export function LoadTotals() {
   const nowMs = isRunning.value ? monotonic(500).value : performance.now();
   const lanes = requests.value.map((request) => request.lane());
   const found = totals(lanes, nowMs);
-  const held = lanes.filter((lane) => segments(lane, nowMs)[0]?.phase === "held").length;
+  // Fewer than the browser's connections, less the one that brings the page its news, it cannot have held back.
+  const held = lanes.length < CONNECTIONS ? 0 : lanes.filter((lane) => segments(lane, nowMs)[0]?.phase === "held").length;
   const ended = [
     found.done ? `${found.done} done` : "",
     found.running ? `${found.running} under way` : "",
@@ -22,14 +26,14 @@ export function LoadTotals() {
     <dl class="load-totals">
       <${Figure} name="Requests" value=${count(found.count)} more=${ended.join(", ")} />
       <${Figure} name="Whole time" value=${duration(found.wallMs)} more=${isRunning.value ? "so far" : ""} />
-      <${Figure} name="Requests a second" value=${isKnown(found.requestsPerSecond) ? found.requestsPerSecond.toFixed(2) : UNKNOWN} />
+      <${Figure} name="Requests a second" value=${found.done ? found.requestsPerSecond.toFixed(2) : UNKNOWN} />
       <${Figure}
         name="Generated"
         value=${isKnown(found.tokensPerSecond) ? speed(found.tokensPerSecond) : UNKNOWN}
-        more=${isKnown(found.tokens) ? `${count(found.tokens)} tokens, all together` : "the servers do not tell"}
+        more=${isKnown(found.tokens) ? `${count(found.tokens)} tokens, all together` : found.done ? "the servers do not tell" : ""}
       />
-      <${Figure} name="First word after" value=${duration(found.first.p50)} more=${`median; 95 of 100 within ${duration(found.first.p95)}`} />
-      <${Figure} name="Waited" value=${duration(found.waited.p50)} more=${`median; 95 of 100 at most ${duration(found.waited.p95)}`} />
+      <${Figure} name="First word after" value=${duration(found.first.p50)} more=${isKnown(found.first.p95) && `median; 95 of 100 within ${duration(found.first.p95)}`} />
+      <${Figure} name="Waited" value=${duration(found.waited.p50)} more=${isKnown(found.waited.p95) && `median; 95 of 100 at most ${duration(found.waited.p95)}`} />
       <${Figure}
         name="Swapping"
         value=${found.wallMs > 0 ? percent(found.loadingMs / found.wallMs) : UNKNOWN}
@@ -49,7 +53,7 @@ export function LoadTotals() {
   `;
 }
 
-/** @param {{ name: string, value: string, more?: string }} props */
+/** @param {{ name: string, value: string, more?: string | false }} props */
 function Figure({ name, value, more }) {
   return html`<div><dt>${name}</dt><dd>${value}</dd>${more && html`<dd class="load-more">${more}</dd>`}</div>`;
 }
