@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from starlette.routing import Route
 
-from app.asgi import send_error, send_json
+from app.asgi import send_bytes, send_error, send_json
 from app.endpoints.models import abilities, plain
 from app.errors import NotFound
+from app.middleware.paths import NO_SNIFF
 from app.scheduler.instances import ModelView, Phase
 from app.telemetry.redact_command import is_secret_name, redacted_command
 from app.telemetry.residency import told
@@ -69,9 +70,14 @@ class ShowModel:
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answers."""
         catalog = self._sources.current()
-        name = catalog.resolve(scope["path_params"]["model"])
+        asked: str = scope["path_params"]["model"]
+        name = catalog.resolve(asked)
         if name is None:
-            await send_error(scope, send, NotFound("model not found"))
+            if asked == "unload" or asked.startswith(("load/", "unload/")):
+                # A path of its own, with another method.
+                await send_bytes(send, 405, b"Method Not Allowed\n", headers=[(b"allow", b"POST"), *NO_SNIFF])
+            else:
+                await send_error(scope, send, NotFound("model not found"))
             return
         await send_json(send, self._document(catalog, catalog.models[name]))
 
