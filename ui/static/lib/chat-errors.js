@@ -14,7 +14,7 @@ const BY_STATUS = {
   429: { title: "Too many at once", advice: "Wait until one of the others is done." },
   500: { title: "The model could not be started", advice: "", hasLog: true },
   502: { title: "The model's server failed", advice: "", hasLog: true },
-  503: { title: "Nothing can serve this now", advice: "" },
+  503: { title: "This cannot be served now", advice: "" },
   504: { title: "The model's server was too slow", advice: "", hasLog: true },
 };
 
