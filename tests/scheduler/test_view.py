@@ -20,6 +20,7 @@ from tests.playbook import (
     Refuse,
     Start,
     Stop,
+    Unload,
     group,
 )
 
@@ -123,6 +124,21 @@ def test_swap_is_announced_with_whom_it_serves_and_who_went(play: type[Playbook]
     book >> Exited("b", 2, "stopped") << Announce("b", Phase.STOPPED, "stopped")
     book >> Exited("a", 1, "stopped") << Announce("a", Phase.STOPPED, "stopped")
     book << Start("c", 3) << Announce("c", Phase.STARTING, "nothing else runs", victims=(ModelId("a"), ModelId("b")))
+
+
+def test_model_that_was_going_anyway_is_no_victim_of_the_swap(play: type[Playbook]) -> None:
+    book = play("abc", group("pair", "ab", swap=False), group("alone", "c"), announce=True)
+    for ticket, model in enumerate("ab", 1):
+        book >> Arrived(ticket, model) << Start(model, ticket) << Announce(model, Phase.STARTING, ANY)
+        book >> Left(ticket)
+        book >> Ready(model, ticket) << Announce(model, Phase.READY, "ready")
+    book >> Unload("a") << Announce("a", Phase.STOPPING, "unloaded on request", StopCause.UNLOADED, room_for=None)
+    book << Stop("a", 1, StopCause.UNLOADED)
+    book >> Arrived(3, "c") << Announce("b", Phase.STOPPING, ANY, StopCause.EVICTED, room_for=ModelId("c"))
+    book << Stop("b", 2, StopCause.EVICTED)
+    book >> Exited("a", 1, "stopped") << Announce("a", Phase.STOPPED, "stopped")
+    book >> Exited("b", 2, "stopped") << Announce("b", Phase.STOPPED, "stopped")
+    book << Start("c", 3) << Announce("c", Phase.STARTING, "nothing else runs", victims=(ModelId("b"),))
 
 
 def test_swap_that_was_given_up_is_not_announced_with_a_later_load(play: type[Playbook]) -> None:
