@@ -4,7 +4,7 @@
 
 In the folder, all of them optional: `answer.md` (what it answers in a chat, in pieces; with `thoughts.md` before it), `log.txt` (printed at
 the start, byte by byte), `headers.json` (header lines of every answer), `error.json` (every question is refused with it), and
-pages of any name, sent as HTML. Pictures are painted in the colours of what was asked for.
+pages of any name, sent as HTML by GET and by POST. Pictures are painted in the colours of what was asked for.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ class _Answers(BaseHTTPRequestHandler):
         self._send(status, json.dumps(document).encode(), "application/json")
 
     def do_GET(self) -> None:
-        name = self.path.partition("?")[0].strip("/")
+        name = self.path.partition("?")[0].strip("/") or "index.html"
         if name == "health":
             self._json({}, 200 if monotonic() >= self.ready_at else 503)
-        elif name and (self.folder / name).is_file():
+        elif (self.folder / name).is_file():
             self._send(200, (self.folder / name).read_bytes(), "text/html; charset=utf-8")
         else:
             self._json({"error": {"message": "no such page"}}, 404)
