@@ -13,6 +13,9 @@
  */
 export function bytesOf(base64) {
   if (base64 === null) return null;
+  const { fromBase64 } = /** @type {{fromBase64?: (text: string) => Uint8Array<ArrayBuffer>}} */ (Uint8Array);
+  // New, and ten times as fast.
+  if (fromBase64) return fromBase64.call(Uint8Array, base64);
   const binary = atob(base64);
   const bytes = new Uint8Array(binary.length);
   for (let place = 0; place < binary.length; place += 1) bytes[place] = binary.charCodeAt(place);
@@ -120,8 +123,9 @@ export function* pieces(text, size) {
   while (start < text.length) {
     let end = start + size;
     if (end < text.length) {
-      const line = text.lastIndexOf("\n", end - 1) + 1;
-      if (line > start + size / 2) end = line;
+      // Within the piece alone: in a text of one line the look would go back to its beginning each time.
+      const line = text.slice(start, end).lastIndexOf("\n") + 1;
+      if (line > size / 2) end = start + line;
       else if (isHalf(text.charCodeAt(end - 1))) end += 1;
     }
     yield text.slice(start, end);

@@ -126,10 +126,15 @@ function Cancel({ id, isLive }) {
   return html`<${Button} class="activity-cancel" busy=${isBusy} disabled=${!isLive} onClick=${cancel} aria-label=${`Cancel request ${id}`}>Cancel<//>`;
 }
 
-/** Runs while the line is open: what has become of a request after that nobody knows. @param {{request: KnownRequest, isLive: boolean}} props */
+/**
+ * Runs while the line is open, and stands from its loss on: what has become of the request since then nobody knows.
+ *
+ * @param {{request: KnownRequest, isLive: boolean}} props
+ */
 function Clock({ request, isLive }) {
-  const elapsed = isLive ? elapsedMs(request, monotonic(100).value) : request.elapsed_ms;
-  return html`<span class="elapsed">${seconds(elapsed)}</span>`;
+  const lost = asOf.value ?? Date.now();
+  const at = isLive ? monotonic(100).value : performance.now() - (Date.now() - lost);
+  return html`<span class="elapsed">${seconds(elapsedMs(request, at))}</span>`;
 }
 
 /** @param {{request: KnownRequest, waiting: QueueEntry | undefined}} props */

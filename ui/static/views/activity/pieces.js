@@ -3,7 +3,10 @@ import { Button } from "../../components/button.js";
 import { shownText } from "../../lib/capture-body.js";
 
 /** Characters of a piece: what a slow phone lays out within a frame or two. */
-export const PIECE = 48_000;
+export const PIECE = 12_000;
+
+/** Pieces that are added in a frame when all of them are wanted. */
+const AT_ONCE = 6;
 
 /**
  * A text of any length, of which a piece is there at first and the others when they are asked for, one a frame. Those out of
@@ -23,7 +26,7 @@ export function Pieces({ source, isJson, all, label }) {
       html`
         <p class="capture-more">
           <span class="faint">There is more of it.</span>
-          <${Button} onClick=${() => reading.take()}>Show more<//>
+          <${Button} onClick=${() => reading.take(AT_ONCE)}>Show more<//>
           <${Button} kind="quiet" busy=${reading.isTakingAll.value} onClick=${() => reading.takeAll()}>Show all, ${all}<//>
         </p>
       `}
@@ -44,17 +47,21 @@ class Reading {
     this.take();
   }
 
-  take() {
-    if (this.next.done) return;
-    this.pieces.value = [...this.pieces.value, this.next.value];
-    this.next = this.source.next();
+  /** @param {number} [wanted] */
+  take(wanted = 1) {
+    const pieces = [...this.pieces.value];
+    for (let left = wanted; left > 0 && !this.next.done; left -= 1) {
+      pieces.push(this.next.value);
+      this.next = this.source.next();
+    }
+    this.pieces.value = pieces;
     this.hasMore.value = !this.next.done;
   }
 
   takeAll() {
     this.isTakingAll.value = true;
     this.frame = requestAnimationFrame(() => {
-      this.take();
+      this.take(AT_ONCE);
       if (this.hasMore.value) this.takeAll();
       else this.isTakingAll.value = false;
     });
@@ -66,7 +73,7 @@ class Reading {
 }
 
 /** Coloured parts of a piece; what is after them stays plain. A list of short numbers would be too many for a page. */
-const COLOURED = 5000;
+const COLOURED = 1500;
 
 /** A string with what makes it a name, if it is one; a word or a number. */
 const TOKEN = /("[^"\\]*(?:\\.[^"\\]*)*"?)(?=(:)?)|\b(?:true|false|null)\b|-?\d[\d.eE+-]*/g;
