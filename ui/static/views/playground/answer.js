@@ -17,55 +17,69 @@ import { Waiting } from "./waiting.js";
 /** @typedef {import("./asking.js").Asking} Asking */
 
 /**
- * An answer that is coming, and stays where it is when it has come.
+ * An answer. One that has come is shown by the same elements as while it came, so that nothing jumps, and what a reader has opened or
+ * selected stays so.
  *
- * @param {{ asking: Asking, actions?: import("../../html.js").Children, onRetry?: () => void }} props
+ * @param {{
+ *   asking?: Asking | null, answer?: Answered, actions?: import("../../html.js").Children, onRetry?: () => void,
+ * }} props  asking: while it is coming; answer: once it has come
  */
-export function LiveAnswer({ asking, actions, onRetry }) {
-  const state = asking.state.value;
-  if (state === "waiting") return html`<article class="chat-answer"><${Author} model=${asking.model} /><${Waiting} asking=${asking} /></article>`;
-  if (state !== "answering") return html`<${KeptAnswer} answer=${asking.answered()} actions=${actions} onRetry=${onRetry} />`;
-  const content = asking.content.value;
+export function Answer({ asking, answer, actions, onRetry }) {
+  const [isRaw, setRaw] = useState(false);
+  const isComing = Boolean(asking?.isRunning);
+  const { model, content, reasoning, reasoningMs, toolCalls } = isComing && asking ? coming(asking) : kept(asking, answer);
+  const isWaiting = isComing && asking?.state.value === "waiting";
   return html`
-    <article class="chat-answer" aria-busy="true">
-      <${Author} model=${asking.model} />
-      <${Thoughts} text=${asking.reasoning.value} ms=${asking.reasoningMs.value} isThinking=${!content} />
-      <div class="chat-content"><${Markdown} text=${content} streaming=${true} /></div>
-      <${ToolCalls} calls=${asking.toolCalls.value} />
-      <p class="chat-figures"><span class="chat-pulse" aria-hidden="true"></span> ${content ? "answering" : "thinking"} …</p>
+    <article class="chat-answer" aria-busy=${isComing && !isWaiting ? "true" : undefined}>
+      <${Author} model=${model} />
+      ${isWaiting && html`<${Waiting} asking=${asking} />`}
+      <${Thoughts} text=${reasoning} ms=${reasoningMs} isThinking=${isComing && !content} />
+      ${content &&
+      html`<div class="chat-content">
+        ${isRaw && !isComing ? html`<pre class="chat-raw" dir="auto">${content}</pre>` : html`<${Markdown} text=${content} streaming=${isComing} />`}
+      </div>`}
+      <${ToolCalls} calls=${toolCalls} />
+      ${isComing
+        ? !isWaiting && html`<p class="chat-figures chat-coming"><span class="chat-pulse" aria-hidden="true"></span>${content ? "answering" : "thinking"} …</p>`
+        : html`<${Ending} answer=${kept(asking, answer)} actions=${actions} onRetry=${onRetry} isRaw=${isRaw} onRaw=${() => setRaw(!isRaw)} />`}
     </article>
   `;
 }
 
+/** @param {Asking} asking */
+function coming({ model, content, reasoning, reasoningMs, toolCalls }) {
+  return { model, content: content.value, reasoning: reasoning.value, reasoningMs: reasoningMs.value, toolCalls: toolCalls.value };
+}
+
 /**
- * An answer that has come.
- *
- * @param {{ answer: Answered, actions?: import("../../html.js").Children, onRetry?: () => void }} props
+ * @param {Asking | null | undefined} asking
+ * @param {Answered | undefined} answer
  */
-export function KeptAnswer({ answer, actions, onRetry }) {
-  const [isRaw, setRaw] = useState(false);
-  const { content, reasoning, reasoningMs, toolCalls, state } = answer;
+function kept(asking, answer) {
+  return answer ?? /** @type {Asking} */ (asking).answered();
+}
+
+/**
+ * What stands below an answer that has come.
+ *
+ * @param {{
+ *   answer: Answered, actions: import("../../html.js").Children, onRetry: (() => void) | undefined, isRaw: boolean, onRaw: () => void,
+ * }} props
+ */
+function Ending({ answer, actions, onRetry, isRaw, onRaw }) {
+  const { content, reasoning, toolCalls, state } = answer;
   const isEmpty = !content && !reasoning && !toolCalls.length;
   return html`
-    <article class="chat-answer">
-      <${Author} model=${answer.model} />
-      <${Thoughts} text=${reasoning} ms=${reasoningMs} />
-      ${content &&
-      html`<div class="chat-content">
-        ${isRaw ? html`<pre class="chat-raw" dir="auto">${content}</pre>` : html`<${Markdown} text=${content} />`}
-      </div>`}
-      <${ToolCalls} calls=${toolCalls} />
-      ${isEmpty && state === "done" && html`<p class="soft">The model has said nothing.</p>`}
-      ${state === "failed" && html`<${Failure} answer=${answer} onRetry=${onRetry} />`}
-      <footer class="chat-foot">
-        <${Figures} answer=${answer} />
-        <div class="chat-actions">
-          ${content && html`<${CopyButton} text=${content} label="Copy the answer" />`}
-          ${content && html`<${IconButton} icon="logs" label=${isRaw ? "Show it formatted" : "Show the raw text"} pressed=${isRaw} onClick=${() => setRaw(!isRaw)} />`}
-          ${actions}
-        </div>
-      </footer>
-    </article>
+    ${isEmpty && state === "done" && html`<p class="soft">The model has said nothing.</p>`}
+    ${state === "failed" && html`<${Failure} answer=${answer} onRetry=${onRetry} />`}
+    <footer class="chat-foot">
+      <${Figures} answer=${answer} />
+      <div class="chat-actions">
+        ${content && html`<${CopyButton} text=${content} label="Copy the answer" />`}
+        ${content && html`<${IconButton} icon="logs" label=${isRaw ? "Show it formatted" : "Show the raw text"} pressed=${isRaw} onClick=${onRaw} />`}
+        ${actions}
+      </div>
+    </footer>
   `;
 }
 

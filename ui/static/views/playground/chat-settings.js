@@ -100,7 +100,9 @@ export function ChatSettings() {
       />
       <${Slider}
         label="Temperature"
-        hint=${now.temperature === null ? "Not sent: the model server's own." : undefined}
+        hint=${now.temperature === null
+          ? "Not sent: the server's own."
+          : html`<button type="button" class="chat-leave" onClick=${() => change({ temperature: null })}>Leave it to the server</button>`}
         min=${0}
         max=${2}
         step=${0.05}

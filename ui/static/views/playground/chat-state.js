@@ -153,7 +153,7 @@ async function answer() {
     const asked = answered.get(id);
     // Forgotten in the meantime.
     if (!asked) return;
-    const said = { ...asked, turns: [...asked.turns, { id: newId(), role: /** @type {const} */ ("assistant"), answer: current.answered() }] };
+    const said = { ...asked, turns: [...asked.turns, { id: current.requestId, role: /** @type {const} */ ("assistant"), answer: current.answered() }] };
     if (openConversation.value.id === id) openConversation.value = said;
     keep(said);
   });

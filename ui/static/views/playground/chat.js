@@ -10,7 +10,7 @@ import { firstChoice } from "../../lib/picker.js";
 import { setQueryParam, route } from "../../state/router.js";
 import { known, models } from "../../state/store.js";
 import { stored } from "../../state/settings.js";
-import { KeptAnswer, LiveAnswer } from "./answer.js";
+import { Answer } from "./answer.js";
 import { ChatHistory } from "./chat-history.js";
 import { changedCount, ChatSettings } from "./chat-settings.js";
 import { asking, begin, conversation, draft, draftPictures, edit, model, regenerate, send, stop } from "./chat-state.js";
@@ -65,11 +65,19 @@ export default function Chat() {
         </div>
         <div class="chat-scroll"><div class="chat-turns" ref=${turns}>
           ${isEmpty && html`<${Empty} icon="playground" title="Ask a model something">It is loaded when it is needed; while you wait, you are told why.<//>`}
-          ${said.map((turn, index) => html`<${Turn} key=${turn.id} turn=${turn} isLast=${index === said.length - 1} />`)}
-          ${current && html`<${LiveAnswer} key=${current.requestId} asking=${current} />`}
+          ${[
+            ...said.map((turn, index) =>
+              turn.role === "user"
+                ? html`<${Asked} key=${turn.id} turn=${turn} />`
+                : html`<${Answered} key=${turn.id} turn=${turn} isLast=${index === said.length - 1} />`,
+            ),
+            // With the key that it will have as a turn: it stays the same element.
+            current && html`<${Answered} key=${current.requestId} asking=${current} />`,
+          ]}
           ${!current && said.at(-1)?.role === "user" && html`<p class="chat-unanswered"><span class="soft">Not answered.</span> <${Button} icon="send" disabled=${!model.value} onClick=${() => regenerate()}>Ask it<//></p>`}
         </div></div>
         <div class="chat-write">
+          <p class="unseen" role="status">${current ? "" : said.at(-1)?.role === "assistant" ? "The answer is complete." : ""}</p>
           ${!isFollowing && html`<${Button} class="chat-latest" icon="chevron-down" onClick=${follow}>To the latest<//>`}
           <${Composer}
             label="Message"
@@ -87,12 +95,11 @@ export default function Chat() {
   `;
 }
 
-/** @param {{ turn: UserTurn | AssistantTurn, isLast: boolean }} props */
-function Turn({ turn, isLast }) {
-  if (turn.role === "user") return html`<${Asked} turn=${turn} />`;
-  const again = () => regenerate(turn.id);
+/** @param {{ turn?: AssistantTurn, asking?: import("./asking.js").Asking, isLast?: boolean }} props */
+function Answered({ turn, asking: coming, isLast }) {
+  const again = () => regenerate(turn?.id);
   const actions = html`<${IconButton} icon="refresh" label=${isLast ? "Ask again" : "Ask again from here, and forget what came after"} onClick=${again} />`;
-  return html`<${KeptAnswer} answer=${turn.answer} actions=${actions} onRetry=${again} />`;
+  return html`<${Answer} asking=${coming} answer=${turn?.answer} actions=${turn && actions} onRetry=${turn && again} />`;
 }
 
 /** @param {{ turn: UserTurn }} props */

@@ -134,7 +134,7 @@ async function answer(side) {
     side.endMs.value = performance.now() - askedAt.value;
     // Cleared in the meantime.
     if (side.turns.value !== asked) return;
-    side.turns.value = [...asked, { id: newId(), role: "assistant", answer: current.answered() }];
+    side.turns.value = [...asked, { id: current.requestId, role: "assistant", answer: current.answered() }];
   });
 }
 

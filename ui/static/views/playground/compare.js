@@ -14,7 +14,7 @@ import { displayName, modelNamed } from "../../lib/names.js";
 import { monotonic } from "../../state/clock.js";
 import { stored } from "../../state/settings.js";
 import { connection, known, models } from "../../state/store.js";
-import { KeptAnswer, LiveAnswer } from "./answer.js";
+import { Answer } from "./answer.js";
 import { changedCount, ChatSettings } from "./chat-settings.js";
 import { again, askedAt, clear, draft, draftPictures, isBusy, mode, send, sides, stop } from "./compare-state.js";
 import { Composer } from "./composer.js";
@@ -92,22 +92,28 @@ function Column({ side }) {
         <${ModelPicker} label=${side.label} hideLabel value=${side.model.value} disabled=${isBusy.value} onInput=${(/** @type {string} */ id) => (side.model.value = id)} />
         <${ModelState} name=${side.model.value} />
       </header>
-      ${side.turns.value.map((turn) => {
-        if (turn.role === "user") {
-          return html`
-            <article class="chat-asked" key=${turn.id} aria-label="You">
-              <${Pictures} pictures=${turn.pictures} />
-              <div class="chat-asked-text" dir="auto">${turn.text}</div>
-            </article>
-          `;
-        }
-        const retry = () => again(side, turn.id);
-        const actions = html`<${IconButton} icon="refresh" label="Ask again" disabled=${isBusy.value} onClick=${retry} />`;
-        return html`<${KeptAnswer} key=${turn.id} answer=${turn.answer} actions=${actions} onRetry=${retry} />`;
-      })}
-      ${asking && html`<${LiveAnswer} key=${asking.requestId} asking=${asking} />`}
+      ${[
+        ...side.turns.value.map((turn) => {
+          if (turn.role === "user") return html`<${Asked} key=${turn.id} turn=${turn} />`;
+          const retry = () => again(side, turn.id);
+          const actions = html`<${IconButton} icon="refresh" label="Ask again" disabled=${isBusy.value} onClick=${retry} />`;
+          return html`<${Answer} key=${turn.id} answer=${turn.answer} actions=${actions} onRetry=${retry} />`;
+        }),
+        // With the key that it will have as a turn: it stays the same element.
+        asking && html`<${Answer} key=${asking.requestId} asking=${asking} />`,
+      ]}
       ${side.isNext.value && html`<p class="soft compare-next">Asked when the other has answered.</p>`}
     </section>
+  `;
+}
+
+/** @param {{ turn: import("../../lib/chat-conversation.js").UserTurn }} props */
+function Asked({ turn }) {
+  return html`
+    <article class="chat-asked" aria-label="You">
+      <${Pictures} pictures=${turn.pictures} />
+      ${turn.text && html`<div class="chat-asked-text" dir="auto">${turn.text}</div>`}
+    </article>
   `;
 }
 
