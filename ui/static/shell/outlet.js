@@ -46,7 +46,8 @@ export function Outlet() {
       current = false;
     };
   }, [key]);
-  const isBack = failure?.key === key && failure.connections < connections.value;
+  // Only if there was a line before, which has come back: a page that fails as it begins must not begin for ever.
+  const isBack = failure?.key === key && failure.connections > 0 && failure.connections < connections.value;
   useEffect(() => {
     // Browsers do not ask again for a module that they once could not have, so the page has to begin anew.
     if (isBack) location.reload();

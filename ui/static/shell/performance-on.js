@@ -1,8 +1,10 @@
-import { effect, signal } from "../html.js";
+import { effect } from "../html.js";
 import { ApiError, get } from "../state/api.js";
+import { stored } from "../state/settings.js";
 import { connections, performance } from "../state/store.js";
 
-const enabled = signal(false);
+/** Kept, so that the navigation stands still from the first moment on. */
+const enabled = stored("performance-on", true);
 
 /** Whether this Hostler measures the machine; asked again with each connection. */
 export const performanceOn = /** @type {import("../html.js").ReadonlySignal<boolean>} */ (enabled);
