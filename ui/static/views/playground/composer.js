@@ -43,6 +43,11 @@ export function Composer({ text, pictures, isBusy, onSend, onStop, refusal, labe
     setTall(false);
     area.current?.focus();
   };
+  const stop = () => {
+    onStop();
+    // Its button goes, and must not take the focus with it.
+    if (matchMedia("(pointer: fine)").matches) area.current?.focus();
+  };
   /** @param {KeyboardEvent} event */
   const pressed = (event) => {
     // Enter that only confirms what an input method proposes is none of ours.
@@ -108,7 +113,7 @@ export function Composer({ text, pictures, isBusy, onSend, onStop, refusal, labe
         <${IconButton} icon=${isTall ? "shrink" : "expand"} label=${isTall ? "Make the field small" : "Make the field large"} pressed=${isTall} onClick=${() => setTall(!isTall)} />
         <p class=${`small-text ${refusal ? "chat-refusal" : "chat-hint faint"}`}>${refusal ?? html`<kbd>Enter</kbd> sends, <kbd>Shift</kbd> <kbd>Enter</kbd> begins a line`}</p>
         ${isBusy
-          ? html`<${Button} icon="stop" onClick=${onStop}>Stop<//>`
+          ? html`<${Button} icon="stop" onClick=${stop}>Stop<//>`
           : html`<${Button} kind="primary" type="submit" icon="send" disabled=${isEmpty || Boolean(refusal)}>Send<//>`}
       </div>
     </form>
