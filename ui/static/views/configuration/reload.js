@@ -117,6 +117,7 @@ function Changes({ plan, done }) {
   const changes = changesOf(plan);
   if (!changes.length) return html`<p>${done ? "Nothing had changed." : "The files say what already runs: nothing would change."}</p>`;
   return html`
+    ${!done && html`<p>Reloading would change this:</p>`}
     <ul class="configuration-changes" role="list">
       ${changes.map((change) => html`
         <li>
