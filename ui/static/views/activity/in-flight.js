@@ -19,6 +19,11 @@ import { Code, ModelName } from "./cells.js";
 /** Rows that are drawn; a line says how many more there are. */
 const MOST = 200;
 
+/** How often clocks run, and with how many of them more slowly. */
+const FAST_MS = 100;
+const SLOW_MS = 1000;
+const MANY = 40;
+
 /** Requests that are served or wait, as they stand. */
 export function InFlight() {
   const columns = useMemo(() => stored("activity-inflight-columns", [...INFLIGHT_KEYS], areInflightColumns), []);
@@ -49,6 +54,8 @@ export function InFlight() {
 function Requests({ all, columns, isLive }) {
   const waiting = waitingBy(queue.value);
   const shown = [...all.values()].slice(0, MOST);
+  const drawn = useMemo(() => new Drawn(), []);
+  const period = shown.length > MANY ? SLOW_MS : FAST_MS;
   return html`
     <div class="table-scroll activity-inflight-scroll" role="region" aria-label="Requests in flight" tabindex="0">
       <table class=${`table activity-inflight-table ${isLive ? "" : "stale"}`} role="table">
@@ -62,7 +69,7 @@ function Requests({ all, columns, isLive }) {
           </tr>
         </thead>
         <tbody role="rowgroup">
-          ${shown.map((request) => html`<${Row} key=${request.id} ...${{ request, columns, waiting: waiting.get(request.id), isLive }} />`)}
+          ${shown.map((request) => drawn.row({ request, columns, waiting: waiting.get(request.id), isLive, period }))}
         </tbody>
       </table>
     </div>
@@ -70,15 +77,35 @@ function Requests({ all, columns, isLive }) {
   `;
 }
 
-/** @param {{request: KnownRequest, columns: string[], waiting: QueueEntry | undefined, isLive: boolean}} props */
-function Row({ request, columns, waiting, isLive }) {
+/** @typedef {{request: KnownRequest, columns: string[], waiting: QueueEntry | undefined, isLive: boolean, period: number}} Shown */
+
+/** Rows as they were drawn: bytes of one request come in often, and the others stay as they are. */
+class Drawn {
+  constructor() {
+    /** @type {WeakMap<KnownRequest, {shown: Shown, node: import("../../html.js").Node}>} */
+    this.nodes = new WeakMap();
+  }
+
+  /** @param {Shown} shown */
+  row(shown) {
+    const before = this.nodes.get(shown.request);
+    const names = /** @type {const} */ (["columns", "waiting", "isLive", "period"]);
+    if (before && names.every((name) => before.shown[name] === shown[name])) return before.node;
+    const node = html`<${Row} key=${shown.request.id} ...${shown} />`;
+    this.nodes.set(shown.request, { shown, node });
+    return node;
+  }
+}
+
+/** @param {Shown} props */
+function Row({ request, columns, waiting, isLive, period }) {
   return html`
     <tr role="row" class="activity-row">
       ${columns.map((key) => {
         const column = INFLIGHT_COLUMNS.find((each) => each.key === key);
         return html`
           <td key=${key} role="cell" class=${`activity-cell is-${key} ${column?.isNumber ? "right" : ""}`} data-label=${column?.label}>
-            <${Cell} ...${{ name: key, request, waiting, isLive }} />
+            <${Cell} ...${{ name: key, request, waiting, isLive, period }} />
           </td>
         `;
       })}
@@ -86,13 +113,13 @@ function Row({ request, columns, waiting, isLive }) {
   `;
 }
 
-/** @param {{name: string, request: KnownRequest, waiting: QueueEntry | undefined, isLive: boolean}} props */
-function Cell({ name, request, waiting, isLive }) {
+/** @param {Omit<Shown, "columns"> & {name: string}} props */
+function Cell({ name, request, waiting, isLive, period }) {
   switch (name) {
     case "cancel":
       return html`<${Cancel} id=${request.id} isLive=${isLive} />`;
     case "elapsed":
-      return html`<${Clock} request=${request} isLive=${isLive} />`;
+      return html`<${Clock} ...${{ request, isLive, period }} />`;
     case "model":
       return request.model ? html`<${ModelName} id=${request.model} />` : html`<span class="faint">not known yet</span>`;
     case "request":
@@ -129,11 +156,11 @@ function Cancel({ id, isLive }) {
 /**
  * Runs while the line is open, and stands from its loss on: what has become of the request since then nobody knows.
  *
- * @param {{request: KnownRequest, isLive: boolean}} props
+ * @param {{request: KnownRequest, isLive: boolean, period: number}} props
  */
-function Clock({ request, isLive }) {
+function Clock({ request, isLive, period }) {
   const lost = asOf.value ?? Date.now();
-  const at = isLive ? monotonic(100).value : performance.now() - (Date.now() - lost);
+  const at = isLive ? monotonic(period).value : performance.now() - (Date.now() - lost);
   return html`<span class="elapsed">${seconds(elapsedMs(request, at))}</span>`;
 }
 

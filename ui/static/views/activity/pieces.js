@@ -16,12 +16,11 @@ const AT_ONCE = 6;
  *   source: the same function for the same text; all: how much there is, for the button
  */
 export function Pieces({ source, isJson, all, label }) {
-  const reading = useMemo(() => new Reading(source()), [source]);
+  const reading = useMemo(() => new Reading(source(), isJson ? coloured : shownText), [source]);
   useEffect(() => () => reading.stop(), [reading]);
-  const pieces = reading.pieces.value;
   return html`
     <div class="capture-text" role="region" aria-label=${label} tabindex="0">
-      ${pieces.map((text, index) => html`<pre key=${index} class=${isJson ? "json" : ""}>${isJson ? coloured(text) : shownText(text)}</pre>`)}
+      ${reading.pieces.value}
       ${reading.hasMore.value &&
       html`
         <p class="capture-more">
@@ -35,10 +34,15 @@ export function Pieces({ source, isJson, all, label }) {
 }
 
 class Reading {
-  /** @param {Iterator<string>} source */
-  constructor(source) {
+  /**
+   * @param {Iterator<string>} source
+   * @param {(text: string) => import("../../html.js").Children} draw
+   */
+  constructor(source, draw) {
     this.source = source;
-    this.pieces = signal(/** @type {string[]} */ ([]));
+    this.draw = draw;
+    /** As they were drawn: Preact passes over those it knows. */
+    this.pieces = signal(/** @type {import("../../html.js").Node[]} */ ([]));
     this.hasMore = signal(false);
     this.isTakingAll = signal(false);
     this.frame = 0;
@@ -51,7 +55,7 @@ class Reading {
   take(wanted = 1) {
     const pieces = [...this.pieces.value];
     for (let left = wanted; left > 0 && !this.next.done; left -= 1) {
-      pieces.push(this.next.value);
+      pieces.push(html`<pre key=${pieces.length} class=${this.draw === coloured ? "json" : ""}>${this.draw(this.next.value)}</pre>`);
       this.next = this.source.next();
     }
     this.pieces.value = pieces;
