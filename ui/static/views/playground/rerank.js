@@ -1,6 +1,6 @@
 /** Documents in the order of their relevance to a query. */
 
-import { html, useId } from "../../html.js";
+import { html, useId, useLayoutEffect, useRef } from "../../html.js";
 import { Button, IconButton } from "../../components/button.js";
 import { Card } from "../../components/card.js";
 import { CopyButton } from "../../components/copy.js";
@@ -66,6 +66,7 @@ export default function Rerank() {
 function Documents() {
   const id = useId();
   const { documents } = question.value;
+  const goTo = useRef(-1);
   /** @param {number} index */
   const fieldId = (index) => `${id}-${index}`;
   /**
@@ -73,9 +74,14 @@ function Documents() {
    * @param {number} next which one to go to
    */
   const put = (changed, next) => {
+    goTo.current = Math.min(Math.max(next, 0), changed.length - 1);
     change({ documents: changed });
-    requestAnimationFrame(() => document.getElementById(fieldId(Math.min(Math.max(next, 0), changed.length - 1)))?.focus());
   };
+  // With the drawing, not after it: the next letter typed is to be in the new field already.
+  useLayoutEffect(() => {
+    if (goTo.current >= 0) document.getElementById(fieldId(goTo.current))?.focus();
+    goTo.current = -1;
+  }, [documents]);
   /**
    * @param {KeyboardEvent} event
    * @param {number} index
