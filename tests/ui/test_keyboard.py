@@ -1,0 +1,153 @@
+"""The main tasks without a mouse, and the focus is always to be seen."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.program import Program
+from tests.ui.browsing import Site
+
+pytestmark = pytest.mark.browser
+
+MOST_STOPS = 60
+"""Presses of Tab within which everything on a page is reached."""
+
+FOCUSED = """() => {
+  const element = document.activeElement;
+  const own = getComputedStyle(element);
+  // A field in a frame of its own may leave it to the frame to show the focus.
+  const framed = [element, element.parentElement, element.parentElement?.parentElement].filter(Boolean).map(getComputedStyle)
+    .some((style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 || style.boxShadow !== "none");
+  const box = element.getBoundingClientRect();
+  const label = element.labels?.[0]?.textContent ?? "";
+  return {
+    name: (element.getAttribute("aria-label") ?? (label || element.textContent || element.title)).trim().slice(0, 50),
+    tag: element.tagName,
+    marked: framed || own.borderColor === own.getPropertyValue("--focus"),
+    seen: box.bottom > 0 && box.right > 0 && box.top < innerHeight && box.left < innerWidth,
+    html: element.outerHTML.slice(0, 200),
+  };
+}"""
+
+
+def tab_to(page: Page, name: str, *, key: str = "Tab") -> None:
+    """Presses *key* until what is called *name* has the focus; all on the way is to show that it has it."""
+    passed: list[str] = []
+    for _ in range(MOST_STOPS):
+        page.keyboard.press(key)
+        now = page.evaluate(FOCUSED)
+        assert now["tag"] == "BODY" or (now["marked"] and now["seen"]), now
+        passed.append(now["name"])
+        if now["name"].startswith(name):
+            return
+    raise AssertionError(f"{name} is not among {passed}")
+
+
+def command(page: Page, words: str) -> None:
+    """Runs what the command palette finds first for *words*."""
+    page.keyboard.press("Control+k")
+    field = page.get_by_role("combobox", name="Search commands")
+    expect(field).to_be_focused()
+    page.keyboard.type(words)
+    expect(page.get_by_role("dialog").get_by_role("option", selected=True)).to_contain_text(words, ignore_case=True)
+    page.keyboard.press("Enter")
+    expect(field).to_have_count(0)
+
+
+def test_a_model_is_loaded_and_unloaded(site: Site) -> None:
+    page = site.open("/models")
+    row = page.locator(".models-row", has=page.get_by_role("link", name="Llama"))
+
+    tab_to(page, "Load Llama")
+    page.keyboard.press("Enter")
+    expect(row.get_by_role("button", name="Unload Llama")).to_be_visible()
+    # The focus is where it was, on the button that now does the opposite.
+    expect(row.get_by_role("button", name="Unload Llama")).to_be_focused()
+    page.keyboard.press("Space")
+    expect(row.get_by_role("button", name="Load Llama", exact=True)).to_be_visible()
+
+
+def test_the_palette_goes_anywhere_and_gives_the_focus_back(site: Site) -> None:
+    page = site.open("/activity")
+    command(page, "Load qwen")
+    command(page, "Models")
+    expect(page).to_have_url(f"{site.program.url}/ui/models")
+    expect(page.get_by_role("button", name="Unload qwen")).to_be_visible()
+    command(page, "Theme: dark")
+    expect(page.locator("html")).to_have_attribute("data-mode", "dark")
+
+    tab_to(page, "Find a model")
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Search commands")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("searchbox", name="Find a model")).to_be_focused()
+
+
+def test_a_profile_is_chosen(site: Site) -> None:
+    page = site.open("/models")
+    tab_to(page, "Profile")
+    with page.expect_response("**/api/profiles/active") as answer:
+        page.keyboard.press("ArrowDown")
+    assert answer.value.ok
+    expect(page.get_by_label("Profile", exact=True)).to_have_value("night")
+
+
+def test_the_theme_is_changed(site: Site) -> None:
+    page = site.open("/settings")
+    tab_to(page, "Theme")
+    page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("data-mode", "light")
+    page.keyboard.press("Space")
+    expect(page.locator("html")).to_have_attribute("data-mode", "dark")
+
+
+def test_a_capture_is_found_opened_and_closed(site: Site, program: Program) -> None:
+    program.chat("llama")
+    program.chat("broken")
+    page = site.open("/activity")
+    rows = page.get_by_role("region", name="Requests", exact=True).locator("tbody tr.activity-row")
+    expect(rows).to_have_count(2)
+
+    tab_to(page, "Filters")
+    page.keyboard.press("Enter")
+    tab_to(page, "2xx")
+    page.keyboard.press("Space")
+    expect(rows).to_have_count(1)
+    tab_to(page, "View capture")
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading", name="Request")).to_be_visible()
+    tab_to(page, "Pretty")
+    page.keyboard.press("ArrowRight")
+    expect(dialog.get_by_role("tab", name="Raw", selected=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert page.evaluate(FOCUSED)["name"].startswith("View capture")
+
+
+def test_tabs_are_one_stop_and_the_arrows_move_in_them(site: Site) -> None:
+    page = site.open("/models/llama")
+    tab_to(page, "Activity")
+    while page.evaluate("document.activeElement.role") != "tab":
+        tab_to(page, "Activity")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Details")).to_be_focused()
+    expect(page.get_by_role("tab", name="Details")).to_have_attribute("aria-selected", "true")
+    expect(page).to_have_url(f"{site.program.url}/ui/models/llama?tab=details")
+
+
+def test_a_message_is_sent_and_its_answer_stopped(site: Site) -> None:
+    settings = '{"extra": "{\\"events\\": 500, \\"interval_s\\": 0.05}"}'
+    site.page.add_init_script(f"localStorage['hostler.playground.chat-settings'] ??= {settings!r}")
+    page = site.open("/playground/chat?model=llama")
+    tab_to(page, "Message")
+    page.keyboard.type("Tell me a long story")
+    page.keyboard.press("Enter")
+    expect(page.locator(".chat-answer")).to_contain_text("fake 2")
+    tab_to(page, "Stop")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("What it took")).to_contain_text("stopped by you")
+    expect(page.get_by_role("textbox", name="Message")).to_be_focused()
