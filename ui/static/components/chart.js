@@ -1,5 +1,6 @@
 /**
- * @file Lines over time. The drawing is uPlot's, which is fetched with the first chart; legend, colours and what can be read
+ * @file Lines over time. The drawing is uPlot's, which is fetched with the first chart; legend, colours and what can
+ * be read
  * without seeing the lines are ours.
  */
 
@@ -81,6 +82,7 @@ export function Chart({ figure, from, to }) {
 
   const last = figure.times.length - 1;
   const place = pointed !== null && pointed <= last ? pointed : last;
+  const moment = pointed === null ? undefined : figure.times[place];
   /** @param {string} label */
   const toggle = (label) => {
     const next = new Set(hidden);
@@ -101,8 +103,10 @@ export function Chart({ figure, from, to }) {
   return html`
     <section class="chart" aria-labelledby=${id}>
       <header class="chart-head">
-        <h3 class="chart-title" id=${id}>${figure.title}${figure.unit && html` <span class="chart-unit">${figure.unit}</span>`}</h3>
-        <span class="chart-time">${pointed !== null && figure.times[place] ? clockTime(figure.times[place] * 1000) : "\u00a0"}</span>
+        <h3 class="chart-title" id=${id}>
+          ${figure.title}${figure.unit && html` <span class="chart-unit">${figure.unit}</span>`}
+        </h3>
+        <span class="chart-time">${moment === undefined ? "\u00a0" : clockTime(moment * 1000)}</span>
       </header>
       <div
         class="chart-plot"
@@ -148,20 +152,31 @@ const Swatch = ({ series }) => html`
 /** The same in numbers, for those who cannot or would rather not read lines. @param {{figure: Figure}} props */
 function Summary({ figure }) {
   const [open, setOpen] = useState(false);
-  const rows = useMemo(() => (open ? figure.series.map((series) => ({ series, told: summary(series.values) })) : []), [open, figure]);
+  const rows = useMemo(
+    () => (open ? figure.series.map((series) => ({ series, told: summary(series.values) })) : []),
+    [open, figure],
+  );
+  const toggled = (/** @type {Event} */ event) =>
+    setOpen(/** @type {HTMLDetailsElement} */ (event.currentTarget).open);
   const cell = (/** @type {number | null} */ value) => html`<td class="num">${withUnit(value, figure.unit)}</td>`;
   return html`
-    <details class="chart-table" onToggle=${(/** @type {Event} */ event) => setOpen(/** @type {HTMLDetailsElement} */ (event.currentTarget).open)}>
+    <details class="chart-table" onToggle=${toggled}>
       <summary>In numbers</summary>
       <div class="chart-scroll">
         <table>
           <caption class="unseen">${figure.title}</caption>
           <thead>
-            <tr><th scope="col">Line</th>${["Now", "Least", "Mean", "Most"].map((word) => html`<th scope="col" class="num">${word}</th>`)}</tr>
+            <tr>
+              <th scope="col">Line</th>
+              ${["Now", "Least", "Mean", "Most"].map((word) => html`<th scope="col" class="num">${word}</th>`)}
+            </tr>
           </thead>
           <tbody>
             ${rows.map(({ series, told }) => html`
-              <tr><th scope="row">${series.label}</th>${cell(told.now)}${cell(told.least)}${cell(told.mean)}${cell(told.most)}</tr>
+              <tr>
+                <th scope="row">${series.label}</th>
+                ${[told.now, told.least, told.mean, told.most].map(cell)}
+              </tr>
             `)}
           </tbody>
         </table>
@@ -180,7 +195,8 @@ function spoken(figure, place) {
 const dataOf = (figure) => [figure.times, ...figure.series.map((series) => series.values)];
 
 /**
- * @param {PlotClass} uPlot @param {HTMLElement} element @param {() => {figure: Figure, from: number, to: number}} current
+ * @param {PlotClass} uPlot @param {HTMLElement} element @param {() => {figure: Figure, from: number, to: number}}
+ * current
  * @param {(index: number | null) => void} onPoint @returns {Plot}
  */
 function drawn(uPlot, element, current, onPoint) {
@@ -188,20 +204,26 @@ function drawn(uPlot, element, current, onPoint) {
   const ink = () => colourOf(element, "--ink-faint");
   const font = `11px ${getComputedStyle(element).fontFamily}`;
   const grid = { stroke: () => colourOf(element, "--line"), width: 1 };
+  const axis = { stroke: ink, font, grid, ticks: { show: false } };
   /** @type {import("../vendor/uplot.js").default.Options} */
   const options = {
     width: element.clientWidth,
     height: HEIGHT_PX,
     padding: [8, 8, 0, 0],
     legend: { show: false },
-    cursor: { y: false, drag: { setScale: false, x: false, y: false }, points: { size: 7 }, sync: { key: SYNC, setSeries: false } },
+    cursor: {
+      y: false,
+      drag: { setScale: false, x: false, y: false },
+      points: { size: 7 },
+      sync: { key: SYNC, setSeries: false },
+    },
     scales: {
       x: { time: true, range: () => [current().from, current().to] },
       y: { range: (_plot, _least, most) => [0, current().figure.most ?? Math.max((most ?? 0) * 1.1, 1)] },
     },
     axes: [
-      { stroke: ink, font, grid, ticks: { show: false }, size: 26, space: 70, values: (_plot, places) => places.map((each) => hour(each)) },
-      { stroke: ink, font, grid, ticks: { show: false }, size: 44, space: 32, values: (_plot, places) => places.map((each) => String(+each.toFixed(3))) },
+      { ...axis, size: 26, space: 70, values: (_plot, places) => places.map((each) => hour(each)) },
+      { ...axis, size: 44, space: 32, values: (_plot, places) => places.map((each) => String(+each.toFixed(3))) },
     ],
     series: [
       {},
@@ -220,9 +242,13 @@ function drawn(uPlot, element, current, onPoint) {
 }
 
 /** @param {number} seconds */
-const hour = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const hour = (seconds) => clockTime(seconds * 1000).slice(0, 5);
 
-/** The colour that a custom property means just now: a canvas knows neither properties nor modes. @param {HTMLElement} element @param {string} name */
+/**
+ * The colour that a custom property means just now: a canvas knows neither properties nor modes.
+ * @param {HTMLElement} element
+ * @param {string} name
+ */
 function colourOf(element, name) {
   const before = element.style.color;
   element.style.color = `var(${name})`;

@@ -93,8 +93,17 @@ export function LogPane({ source, path, storageKey, title, label = title ?? "Log
           ${feed.isFiltered ? `${count(feed.shown.lines.length)} of ${count(feed.count)}` : ""}
         </span>
         <span class="log-tools">
-          <${IconButton} icon="text-size" label=${`Letters: ${size.value} px`} onClick=${() => (size.value = nextSize)} />
-          <${IconButton} icon="wrap" label="Wrap long lines" pressed=${wrap.value} onClick=${() => (wrap.value = !wrap.value)} />
+          <${IconButton}
+            icon="text-size"
+            label=${`Letters: ${size.value} px`}
+            onClick=${() => (size.value = nextSize)}
+          />
+          <${IconButton}
+            icon="wrap"
+            label="Wrap long lines"
+            pressed=${wrap.value}
+            onClick=${() => (wrap.value = !wrap.value)}
+          />
           <${CopyButton} label="Copy what is held" text=${() => feed.text()} />
           <${IconButton} icon="download" label="Download what is held" onClick=${() => download(label, feed.text())} />
           <${IconButton} icon="trash" label="Clear" onClick=${() => (feed.clear(), follow(true))} />

@@ -3,11 +3,13 @@
  *
  * Theory of operation
  * -------------------
- * Every row is equally high. Without wrapping a line is a row. With it lines break after so many cells, as on a terminal,
+ * Every row is equally high. Without wrapping a line is a row. With it lines break after so many cells, as on a
+ * terminal,
  * so that the rows of most lines can be counted; where the width of characters is not sure, a line is measured once it
  * has been drawn. A box as high as all rows scrolls; in it is a window with the lines around what is seen.
  *
- * It follows the newest line until somebody scrolls up, presses the mouse button on it or selects text. Then the feed is
+ * It follows the newest line until somebody scrolls up, presses the mouse button on it or selects text. Then the feed
+ * is
  * held, so that nothing moves. While text is selected the window only grows: a selection ends with its elements.
  */
 
@@ -61,9 +63,9 @@ class Row extends Component {
     const { line } = this.props;
     const level = line.runs ? null : levelOf(line.text);
     const kind = line.notice ? "notice" : level && level !== "info" ? `level-${level}` : "";
-    return html`<div class=${`log-row ${kind}`}>
-      ${line.runs ? line.runs.map((run) => html`<span style=${css(run.style)}>${run.text}</span>`) : line.text || "\u200b"}
-    </div>`;
+    // An empty line has its height, and is copied as one.
+    const text = line.runs?.map((run) => html`<span style=${css(run.style)}>${run.text}</span>`) ?? (line.text || "\n");
+    return html`<div class=${`log-row ${kind}`}>${text}</div>`;
   }
 }
 
@@ -201,7 +203,10 @@ export function LogView({ feed, label, size, wrap, following, onFollow, children
       onPointerDown=${pressed}
     >
       <span class="log-probe" ref=${probe} aria-hidden="true">${"0".repeat(100)}</span>
-      <div class="log-space" style=${{ height: `${total * rowPx}px`, minWidth: wrap ? "0" : `${width + 2 * PADDING_PX}px` }}>
+      <div
+        class="log-space"
+        style=${{ height: `${total * rowPx}px`, minWidth: wrap ? "0" : `${width + 2 * PADDING_PX}px` }}
+      >
         <div
           class="log-window"
           ref=${frame}

@@ -1,7 +1,8 @@
 /**
  * @file The colours of styles of a terminal, readable on a light page and on a dark one. PURE.
  *
- * What programs ask for is kept as far as it can be read: a colour too near to what is behind it is moved towards black or
+ * What programs ask for is kept as far as it can be read: a colour too near to what is behind it is moved towards
+ * black or
  * white until it has the contrast that WCAG asks for (AA, 4.5).
  */
 
@@ -79,7 +80,12 @@ function furthest(behind) {
   return contrast([255, 255, 255], behind) > contrast([0, 0, 0], behind) ? [255, 255, 255] : [0, 0, 0];
 }
 
-/** Returns *ink*, moved as far from *behind* as it takes to read it. @param {Rgb} ink @param {Rgb} behind @returns {Rgb} */
+/**
+ * Returns *ink*, moved as far from *behind* as it takes to read it.
+ * @param {Rgb} ink
+ * @param {Rgb} behind
+ * @returns {Rgb}
+ */
 export function readable(ink, behind) {
   if (contrast(ink, behind) >= CONTRAST) return ink;
   const goal = furthest(behind);

@@ -1,8 +1,10 @@
 /**
  * @file Terminal output as lines of styled text. PURE.
  *
- * A reader takes text in pieces as they come and keeps what is open between them: the line that has no end yet, the style
- * in force, a control sequence cut in the middle. A carriage return goes back to the beginning of the line, so that progress
+ * A reader takes text in pieces as they come and keeps what is open between them: the line that has no end yet, the
+ * style
+ * in force, a control sequence cut in the middle. A carriage return goes back to the beginning of the line, so that
+ * progress
  * bars overwrite themselves. Colours and such become styles; every other control character and sequence is dropped, and
  * there is no HTML anywhere: what a program prints can change nothing but text. Hidden text (SGR 8) is shown.
  */

@@ -15,12 +15,17 @@ import { plain } from "./bidi.js";
  * @property {boolean} parent  has lines of its own
  */
 
-/** @typedef {{id: string, title: string, about: string, entries: {id: string, path: string[], value: Json}[]}} Section */
+/**
+ * @typedef {{id: string, title: string, about: string, entries: {id: string, path: string[], value: Json}[]}} Section
+ */
 
-/** Sections whose members have names, with the place of the mapping. @type {{id: string, title: string, about: string, path: string[]}[]} */
+/**
+ * Sections whose members have names, with the place of the mapping.
+ * @type {{id: string, title: string, about: string, path: string[]}[]}
+ */
 const NAMED = [
   { id: "models", title: "Models", about: "How each is started, reached and offered", path: ["models"] },
-  { id: "routing", title: "Groups, matrix, order", about: "Who runs beside whom, and who is served first", path: ["routing"] },
+  { id: "routing", title: "Groups, matrix, order", about: "Who runs beside whom, who comes first", path: ["routing"] },
   { id: "profiles", title: "Profiles", about: "Names that mean other models while one is active", path: ["profiles"] },
   { id: "selectors", title: "Selectors", about: "Names that stand for one of several models", path: ["selectors"] },
   { id: "peers", title: "Peers", about: "Other servers whose models are offered here", path: ["peers"] },
@@ -41,8 +46,10 @@ export function sections(config) {
       : [{ id: "", path, value }];
     return { id, title, about, entries };
   });
-  const rest = Object.fromEntries(Object.entries(config).filter(([key]) => !NAMED.some((each) => each.path[0] === key)));
-  const server = { id: "server", title: "Server", about: "Logs, limits, keys, records, monitoring", entries: [{ id: "", path: [], value: rest }] };
+  const isNamed = (/** @type {string} */ key) => NAMED.some((each) => each.path[0] === key);
+  const rest = Object.fromEntries(Object.entries(config).filter(([key]) => !isNamed(key)));
+  const entries = [{ id: "", path: [], value: rest }];
+  const server = { id: "server", title: "Server", about: "Logs, limits, keys, records, monitoring", entries };
   return [...named.filter((section) => section.entries.length > 0), server];
 }
 
@@ -57,7 +64,14 @@ export function linesOf(value, path, marked) {
   return lines;
 }
 
-/** @param {Mapping} value @param {string[]} path @param {ReadonlySet<string>} marked @param {number} depth @param {boolean} differs @param {Line[]} lines */
+/**
+ * @param {Mapping} value
+ * @param {string[]} path
+ * @param {ReadonlySet<string>} marked
+ * @param {number} depth
+ * @param {boolean} differs
+ * @param {Line[]} lines
+ */
 function members(value, path, marked, depth, differs, lines) {
   for (const [key, entry] of Object.entries(value)) {
     const here = [...path, key];
@@ -67,7 +81,8 @@ function members(value, path, marked, depth, differs, lines) {
 }
 
 /**
- * @param {string} key @param {Json} entry @param {string[]} path @param {ReadonlySet<string>} marked @param {number} depth
+ * @param {string} key @param {Json} entry @param {string[]} path @param {ReadonlySet<string>} marked @param {number}
+ * depth
  * @param {boolean} differs @param {boolean} dash @param {Line[]} lines
  */
 function written(key, entry, path, marked, depth, differs, dash, lines) {
@@ -97,7 +112,10 @@ const BARE = /^(?:[A-Za-z_/$]|\.(?!\d))[^\u0000-\u001f\u007f]*$/;
 const ENDS_EARLY = /: |:$| #|^\s|\s$/;
 const MEANS_OTHER = /^(?:true|false|yes|no|on|off|y|n|null|\.nan)$/i;
 
-/** Returns a scalar as YAML has it; text is quoted where it would mean something else. @param {null | boolean | number | string} value */
+/**
+ * Returns a scalar as YAML has it; text is quoted where it would mean something else.
+ * @param {null | boolean | number | string} value
+ */
 export function scalar(value) {
   if (typeof value !== "string") return value === null ? "null" : String(value);
   const isBare = BARE.test(value) && !ENDS_EARLY.test(value) && !MEANS_OTHER.test(value);
@@ -133,17 +151,25 @@ export function wantedLines(lines, { search = "", onlyDiffering = false }) {
   return lines.filter((_line, index) => keep[index]);
 }
 
-/** @typedef {{unchanged: string[], changed: {model: string, settings: string[], restarts: boolean}[], added: string[], removed: string[], swapping_changed: boolean, settings: string[], needs_restart: string[]}} Plan */
+/** @typedef {import("../types.js").ReloadPlan} Plan */
 /** @typedef {{tone: "good" | "busy" | "bad" | "neutral", kind: string, name: string, detail: string}} Change */
+
+const RESTARTS = "ends when idle, the next request starts it anew";
 
 /** Returns what a reload changes, in words. @param {Plan} plan @returns {Change[]} */
 export function changesOf(plan) {
-  /** @param {Change["tone"]} tone @param {string} kind @param {string} name @param {string} [detail] @returns {Change} */
+  /**
+   * @param {Change["tone"]} tone
+   * @param {string} kind
+   * @param {string} name
+   * @param {string} [detail]
+   * @returns {Change}
+   */
   const change = (tone, kind, name, detail = "") => ({ tone, kind, name: plain(name), detail });
   return [
     ...plan.added.map((model) => change("good", "added", model)),
     ...plan.changed.map(({ model, settings, restarts }) =>
-      change("busy", "changed", model, `${settings.join(", ")}${restarts ? "; ends when idle, the next request starts it anew" : "; serves on"}`)),
+      change("busy", "changed", model, `${settings.join(", ")}; ${restarts ? RESTARTS : "serves on"}`)),
     ...plan.removed.map((model) => change("bad", "removed", model, "what it serves is finished first")),
     ...(plan.swapping_changed ? [change("busy", "changed", "swapping", "other rules of who goes before whom")] : []),
     ...plan.settings.map((name) => change("neutral", "setting", name, "holds at once")),

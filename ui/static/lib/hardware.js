@@ -13,7 +13,9 @@ export const NOT_KNOWN = "not known";
 /** @type {Record<string, string>} */
 const FAMILIES = { linux: "Linux", macos: "macOS", windows: "Windows", freebsd: "FreeBSD" };
 /** @type {Record<string, string>} */
-const PLACES = { native: "on the machine itself", container: "in a container", virtual_machine: "in a virtual machine", wsl: "in WSL" };
+const PLACES = {
+  native: "on the machine itself", container: "in a container", virtual_machine: "in a virtual machine", wsl: "in WSL",
+};
 /** @type {Record<string, string>} */
 const MEMORIES = { dedicated: "of its own", unified: "shared with the processors", shared_system: "of the system" };
 /** @type {Record<string, string>} */
@@ -22,7 +24,11 @@ const KINDS = { gpu: "GPU", npu: "NPU" };
 /** Joins what is known of some parts. @param {(string | null | undefined)[]} parts @param {string} [between] */
 const joined = (parts, between = " ") => parts.filter(Boolean).join(between) || NOT_KNOWN;
 
-/** A vendor's name stands in front of the model's, unless it is in it. @param {string | null} vendor @param {string | null} model */
+/**
+ * A vendor's name stands in front of the model's, unless it is in it.
+ * @param {string | null} vendor
+ * @param {string | null} model
+ */
 function called(vendor, model) {
   const isTold = vendor && model && model.toLowerCase().includes(vendor.toLowerCase());
   return joined([isTold ? null : vendor, model]);
@@ -46,6 +52,7 @@ function told(found) {
   const { operating_system: system, environment: where, cpu, memory, architecture } = found;
   const named = system.name ?? FAMILIES[system.family] ?? system.raw_family ?? null;
   const cores = cpu.physical_core_count === null ? null : `${plural(cpu.physical_core_count, "core")}`;
+  const kind = architecture.name === "other" ? architecture.raw_name : architecture.name;
   const threads = cpu.logical_thread_count === null ? null : `${plural(cpu.logical_thread_count, "thread")}`;
   return [
     {
@@ -53,7 +60,7 @@ function told(found) {
       facts: [
         { label: "Operating system", value: joined([named, system.version]) },
         { label: "Kernel", value: joined([system.kernel]) },
-        { label: "Architecture", value: joined([architecture.name === "other" ? architecture.raw_name : architecture.name]) },
+        { label: "Architecture", value: joined([kind]) },
         { label: "Runs", value: environment(where) },
         { label: "Memory", value: memory.capacity_bytes === null ? NOT_KNOWN : bytes(memory.capacity_bytes) },
       ],
@@ -82,14 +89,14 @@ const accelerator = (each) => `${each.index} · ${called(each.vendor, each.model
 
 /** @param {Accelerator} each @returns {Fact[]} */
 function ofAccelerator(each) {
-  const { memory, driver } = each;
+  const { memory, driver, power_limit_watts: watts } = each;
   const size = memory.capacity_bytes === null ? null : bytes(memory.capacity_bytes);
   return [
     { label: "Kind", value: joined([KINDS[each.kind] ?? each.kind]) },
     { label: "Architecture", value: joined([each.architecture]) },
     { label: "Memory", value: joined([size, MEMORIES[memory.kind] ?? null], ", ") },
     { label: "Driver", value: driver ? joined([driver.name, driver.version]) : NOT_KNOWN },
-    { label: "Power limit", value: each.power_limit_watts === null ? NOT_KNOWN : `${count(Math.round(each.power_limit_watts))}\u202fW` },
+    { label: "Power limit", value: watts === null ? NOT_KNOWN : `${count(Math.round(watts))}\u202fW` },
   ];
 }
 
@@ -103,5 +110,6 @@ export function summaryText(found) {
     return [title, ...lines].join("\n");
   });
   if (!found.accelerators.length) blocks.push("Accelerators\n  none found");
-  return `${blocks.join("\n\n")}\n\nSeen ${found.captured_at} by Hostler ${String(found.capture.detector?.["version"] ?? "")}`.trim() + "\n";
+  const version = String(found.capture.detector?.["version"] ?? "");
+  return `${blocks.join("\n\n")}\n\nSeen ${found.captured_at} by Hostler ${version}`.trim() + "\n";
 }

@@ -119,7 +119,11 @@ const WIDE = /[^\u0020-\u007e]/;
 /** Whether each character of *text* surely takes one cell. @param {string} text */
 export const isSimple = (text) => !WIDE.test(text);
 
-/** How many rows *text* takes, broken like on a terminal; a guess if it is not simple. @param {string} text @param {number} columns */
+/**
+ * How many rows *text* takes, broken like on a terminal; a guess if it is not simple.
+ * @param {string} text
+ * @param {number} columns
+ */
 export function rowsOf(text, columns) {
   return Math.max(1, Math.ceil(text.length / Math.max(1, columns)));
 }

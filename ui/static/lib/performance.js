@@ -23,7 +23,9 @@ import { bytes } from "./format.js";
  * @property {(index: number) => string} [detail]  more about one value, as absolute numbers
  */
 
-/** @typedef {{id: string, title: string, unit: string, times: number[], series: Series[], most: number | null}} Figure */
+/**
+ * @typedef {{id: string, title: string, unit: string, times: number[], series: Series[], most: number | null}} Figure
+ */
 
 /** What the server keeps, and so do we. */
 const KEPT_MS = 3_600_000;
@@ -38,7 +40,12 @@ export const NOTHING = { system: [], gpus: [], models: [], everyS: 5, newest: ""
 /** @param {string} timestamp  epoch seconds, as charts have it */
 const at = (timestamp) => Date.parse(timestamp) / 1000;
 
-/** Returns *history* with the newer samples of *answer*, without those that are too old. @param {History} history @param {Answer} answer @returns {History} */
+/**
+ * Returns *history* with the newer samples of *answer*, without those that are too old.
+ * @param {History} history
+ * @param {Answer} answer
+ * @returns {History}
+ */
 export function merged(history, answer) {
   const stamps = [answer.sys_stats, answer.gpu_stats].flatMap((list) => list?.at(-1)?.timestamp ?? []);
   const newest = [history.newest, ...stamps].reduce((a, b) => (a === "" || at(b) > at(a) ? b : a));
@@ -58,7 +65,8 @@ export function merged(history, answer) {
  */
 function joined(old, fresh, from, newest) {
   const known = newest ? at(newest) : -Infinity;
-  return [...old, ...(fresh ?? []).filter((sample) => at(sample.timestamp) > known)].filter((sample) => at(sample.timestamp) >= from);
+  const added = (fresh ?? []).filter((sample) => at(sample.timestamp) > known);
+  return [...old, ...added].filter((sample) => at(sample.timestamp) >= from);
 }
 
 /** Returns the samples of the last *seconds*. @param {History} history @param {number} seconds @returns {History} */
@@ -132,12 +140,15 @@ function detailAt(places, index, detail) {
 export function systemFigures(history, perCore) {
   const samples = history.system;
   const times = samples.map((sample) => at(sample.timestamp));
-  const make = (/** @type {string} */ id, /** @type {string} */ title, /** @type {string} */ unit, /** @type {Series[]} */ series, /** @type {number | null} */ most = null) =>
-    figure(id, title, unit, times, history.everyS, series, most);
+  /**
+   * @param {string} id @param {string} title @param {string} unit
+   * @param {Series[]} series @param {number | null} [most]
+   */
+  const make = (id, title, unit, series, most = null) => figure(id, title, unit, times, history.everyS, series, most);
   /** @type {[keyof SystemSample, string][]} */
   const loads = [["load_avg_1", "1 min"], ["load_avg_5", "5 min"], ["load_avg_15", "15 min"]];
   const found = [
-    make("cpu", "Processors", "%", perCore ? cores(samples) : [{ label: "All cores", colour: 1, values: samples.map((each) => mean(each.cpu_util_per_core)) }], 100),
+    make("cpu", "Processors", "%", perCore ? cores(samples) : allCores(samples), 100),
     make("memory", "Memory and swap", "%", memory(samples), 100),
   ];
   if (samples.some((sample) => sample.load_avg_1 + sample.load_avg_5 + sample.load_avg_15 > 0)) {
@@ -151,6 +162,11 @@ export function systemFigures(history, perCore) {
 
 /** @param {number[]} values @returns {Value} */
 const mean = (values) => (values.length ? values.reduce((a, b) => a + b, 0) / values.length : null);
+
+/** @param {SystemSample[]} samples @returns {Series[]} */
+const allCores = (samples) => [
+  { label: "All cores", colour: 1, values: samples.map((sample) => mean(sample.cpu_util_per_core)) },
+];
 
 /** @param {SystemSample[]} samples @returns {Series[]} */
 function cores(samples) {
@@ -203,7 +219,8 @@ function network(samples, everyS) {
   const names = [...new Set(samples.flatMap((sample) => sample.net_io.map((each) => each.name)))];
   const all = names.map((name) => {
     const of = samples.map((sample) => sample.net_io.find((each) => each.name === name));
-    const mbit = (/** @type {Value[]} */ counts) => rates(counts, times, everyS).map((rate) => (rate === null ? null : (rate * 8) / 1e6));
+    const mbit = (/** @type {Value[]} */ counts) =>
+      rates(counts, times, everyS).map((rate) => (rate === null ? null : (rate * 8) / 1e6));
     const received = of.map((each) => each?.bytes_recv ?? null);
     const sent = of.map((each) => each?.bytes_sent ?? null);
     return { name, sum: total(received) + total(sent), received: mbit(received), sent: mbit(sent) };
@@ -222,7 +239,8 @@ function total(counts) {
   return Math.max(0, (known.at(-1) ?? 0) - (known[0] ?? 0));
 }
 
-// ---- accelerators and models ------------------------------------------------------------------------------------------
+// ---- accelerators and models
+// ------------------------------------------------------------------------------------------
 
 /** @typedef {{key: string, label: string, samples: (GpuSample | undefined)[]}} Device */
 
@@ -250,7 +268,10 @@ const OF_GPUS = [
   { id: "gpu-use", title: "Use", unit: "%", member: "gpu_util_pct", most: 100 },
   { id: "gpu-memory", title: "Memory", unit: "%", member: "mem_util_pct", most: 100 },
   { id: "gpu-temperature", title: "Temperature", unit: "°C", member: "temp_c", most: null },
-  { id: "gpu-vram-temperature", title: "Temperature of the memory", unit: "°C", member: "vram_temp_c", most: null, seldom: true },
+  {
+    id: "gpu-vram-temperature", title: "Temperature of the memory", unit: "°C", member: "vram_temp_c", most: null,
+    seldom: true,
+  },
   { id: "gpu-power", title: "Power", unit: "W", member: "power_draw_w", most: null },
 ];
 
@@ -298,19 +319,24 @@ export function modelFigures(history) {
   if (!names.length) return [];
   const times = stamps.map(at);
   const ofGpus = (/** @type {ModelSample} */ sample) => sample.gpus.reduce((sum, each) => sum + each.used_mb, 0);
-  const found = [figure("model-ram", "Main memory by model", "GiB", times, history.everyS, fill((sample) => sample.ram_mb))];
+  const ofHost = fill((sample) => sample.ram_mb);
+  const found = [figure("model-ram", "Main memory by model", "GiB", times, history.everyS, ofHost)];
   if (history.models.some((sample) => ofGpus(sample) > 0)) {
     found.push(figure("model-gpu", "Accelerator memory by model", "GiB", times, history.everyS, fill(ofGpus)));
   }
   return found;
 }
 
-// ---- in words -----------------------------------------------------------------------------------------------------------
+// ---- in words
+// -----------------------------------------------------------------------------------------------------------
+
+/** Units of which nobody wants decimals. */
+const WHOLE = new Set(["°C", "W"]);
 
 /** @param {Value | undefined} value @param {string} unit */
 export function withUnit(value, unit) {
   if (value === null || value === undefined) return "–";
-  const digits = unit === "%" || unit === "°C" || unit === "W" ? (value < 9.95 && unit !== "°C" && unit !== "W" ? 1 : 0) : value < 99.95 ? 2 : 0;
+  const digits = WHOLE.has(unit) ? 0 : unit === "%" ? Number(value < 9.95) : value < 99.95 ? 2 : 0;
   return unit ? `${value.toFixed(digits)}\u202f${unit}` : value.toFixed(digits);
 }
 

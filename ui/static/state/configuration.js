@@ -33,13 +33,18 @@ export async function fetchConfiguration() {
   }
 }
 
-/** Has the files read: to take them over, or only to tell what that would change. @param {boolean} dryRun @returns {Promise<Answer>} */
+/**
+ * Has the files read: to take them over, or only to tell what that would change.
+ * @param {boolean} dryRun
+ * @returns {Promise<Answer>}
+ */
 export async function readFiles(dryRun) {
   try {
     const response = await fetch(`/api/config/reload${dryRun ? "?dry_run=1" : ""}`, { method: "POST" });
     const answer = await response.json();
     if (response.ok) return { plan: answer.plan };
-    return answer.problem ? { problem: answer.problem } : { failure: answer.error?.message ?? `The server answers ${response.status}.` };
+    if (answer.problem) return { problem: answer.problem };
+    return { failure: answer.error?.message ?? `The server answers ${response.status}.` };
   } catch (error) {
     return { failure: error instanceof TypeError ? UNREACHABLE : wordsFor(error) };
   }

@@ -1,4 +1,6 @@
-/** @file The last hour of the machine, fetched while somebody looks at it; kept when one goes elsewhere and comes back. */
+/**
+ * @file The last hour of the machine, fetched while somebody looks at it; kept when one goes elsewhere and comes back.
+ */
 
 import { signal } from "../html.js";
 import { merged, NOTHING } from "../lib/performance.js";
@@ -24,7 +26,10 @@ export async function fetchNew(aborted) {
   try {
     const { newest } = history.value;
     /** @type {Answer} */
-    const answer = await get("/api/performance", { ...(aborted && { signal: aborted }), query: newest ? { after: newest } : {} });
+    const answer = await get("/api/performance", {
+      ...(aborted && { signal: aborted }),
+      query: newest ? { after: newest } : {},
+    });
     const next = merged(history.value, answer);
     if (next.newest !== newest) freshAt.value = performance.now();
     history.value = next;

@@ -1,4 +1,6 @@
-/** @file The configuration as it runs: read-only, with what is not the default marked. `?model=` opens a model's part. */
+/**
+ * @file The configuration as it runs: read-only, with what is not the default marked. `?model=` opens a model's part.
+ */
 
 import { Button } from "../../components/button.js";
 import { Card } from "../../components/card.js";
@@ -8,7 +10,7 @@ import { SearchField, Switch } from "../../components/field.js";
 import { PageHeader } from "../../components/page.js";
 import { html, useEffect, useMemo, useRef } from "../../html.js";
 import { plain } from "../../lib/bidi.js";
-import { linesOf, marks, sections, shown, textOf, wantedLines } from "../../lib/configuration.js";
+import { linesOf, marks, scalar, sections, textOf, wantedLines } from "../../lib/configuration.js";
 import { plural } from "../../lib/format.js";
 import { modelPath } from "../../lib/query.js";
 import { configuration, failure, fetchConfiguration } from "../../state/configuration.js";
@@ -63,19 +65,36 @@ function Values({ config, differing }) {
   return html`
     <div class="configuration-bar">
       <${SearchField} label="Search the configuration" value=${search} onInput=${setSearch} />
-      <${Switch} label="Only what is not the default" value=${onlyDiffering.value} onInput=${(/** @type {boolean} */ value) => (onlyDiffering.value = value)} />
+      <${Switch}
+        label="Only what is not the default"
+        value=${onlyDiffering.value}
+        onInput=${(/** @type {boolean} */ value) => (onlyDiffering.value = value)}
+      />
       <nav class="configuration-jumps" aria-label="Sections">
         ${found.map(({ section }) => html`<a key=${section.id} href=${`#section-${section.id}`}>${section.title}</a>`)}
       </nav>
     </div>
-    ${!found.length && html`<${Empty} title=${search ? "Nothing in it matches" : "Everything is as by default"} icon="search" />`}
+    ${!found.length && html`
+      <${Empty} title=${search ? "Nothing in it matches" : "Everything is as by default"} icon="search" />
+    `}
     ${found.map(({ section, entries }) => html`
-      <${SectionCard} key=${section.id} section=${section} entries=${entries} unfold=${Boolean(search) || entries.length <= UNFOLDED} model=${model} />
+      <${SectionCard}
+        key=${section.id}
+        section=${section}
+        entries=${entries}
+        unfold=${Boolean(search) || entries.length <= UNFOLDED}
+        model=${model}
+      />
     `)}
   `;
 }
 
-/** The lines of an entry that are wanted; all, if its own name is what is looked for. @param {Section} section @param {{id: string, lines: Line[]}} entry @param {{search: string, onlyDiffering: boolean}} wanted */
+/**
+ * The lines of an entry that are wanted; all, if its own name is what is looked for.
+ * @param {Section} section
+ * @param {{id: string, lines: Line[]}} entry
+ * @param {{search: string, onlyDiffering: boolean}} wanted
+ */
 function matching(section, entry, wanted) {
   const words = wanted.search.toLowerCase().split(/\s+/).filter(Boolean);
   const place = `${section.title} ${entry.id}`.toLowerCase();
@@ -84,7 +103,8 @@ function matching(section, entry, wanted) {
 }
 
 /**
- * @param {{section: Section, entries: {id: string, lines: Line[], shown: Line[]}[], unfold: boolean, model: string}} props
+ * @param {{section: Section, entries: {id: string, lines: Line[], shown: Line[]}[], unfold: boolean, model: string}}
+ * props
  */
 function SectionCard({ section, entries, unfold, model }) {
   const text = () => entries.map((entry) => (entry.id ? named(entry.id, entry.lines) : textOf(entry.lines))).join("");
@@ -104,7 +124,9 @@ function SectionCard({ section, entries, unfold, model }) {
   `;
 }
 
-/** @param {{section: Section, entry: {id: string, lines: Line[], shown: Line[]}, unfold: boolean, model: string}} props */
+/**
+ * @param {{section: Section, entry: {id: string, lines: Line[], shown: Line[]}, unfold: boolean, model: string}} props
+ */
 function Member({ section, entry, unfold, model }) {
   const element = useRef(/** @type {HTMLDetailsElement | null} */ (null));
   const isMeant = section.id === "models" && entry.id === model;
@@ -133,7 +155,10 @@ function Lines({ lines, label }) {
   return html`
     <div class="configuration-lines" role="group" tabindex="0" aria-label=${`Values of ${plain(label)}`}>
       ${lines.map((line) => html`
-        <div class=${`configuration-line ${line.differs ? "differs" : ""}`} style=${{ paddingInlineStart: `${line.depth * 2 + 1.5}ch` }}>
+        <div
+          class=${`configuration-line ${line.differs ? "differs" : ""}`}
+          style=${{ paddingInlineStart: `${line.depth * 2 + 1.5}ch` }}
+        >
           ${line.dash && "- "}${line.key && html`<span class="configuration-key">${line.key}:</span> `}${line.value}
           ${line.differs && !line.parent && html`<span class="unseen"> (not the default)</span>`}
         </div>
@@ -144,4 +169,7 @@ function Lines({ lines, label }) {
 
 /** @param {string} id @param {Line[]} lines */
 const named = (id, lines) =>
-  textOf([{ depth: 0, key: shown({ depth: 0, key: "", value: JSON.stringify(id), dash: false, differs: false, parent: true }), value: "", dash: false, differs: false, parent: true }, ...lines.map((line) => ({ ...line, depth: line.depth + 1 }))]);
+  textOf([
+    { depth: 0, key: scalar(id), value: "", dash: false, differs: false, parent: true },
+    ...lines.map((line) => ({ ...line, depth: line.depth + 1 })),
+  ]);

@@ -26,7 +26,11 @@ export function LastReload({ told }) {
       actions=${html`<${Button} icon="refresh" onClick=${() => setAsking(true)}>Reload…<//>`}
     >
       <div class="configuration-status">
-        ${!reload && html`<p><${Tag} tone="neutral">none<//> The files were read <${Time} iso=${told.loaded_at} />, when Hostler started.</p>`}
+        ${!reload && html`
+          <p>
+            <${Tag} tone="neutral">none<//> The files were read <${Time} iso=${told.loaded_at} />, when Hostler started.
+          </p>
+        `}
         ${reload?.ok && html`
           <p><${Tag} tone="good">taken over<//> <${Time} iso=${reload.at} /></p>
           ${reload.plan && html`<${Changes} plan=${reload.plan} done=${true} />`}
@@ -36,7 +40,9 @@ export function LastReload({ told }) {
             <${Tag} tone="bad">failed<//> <${Time} iso=${reload.at} />. Nothing has changed: what runs is what was read
             ${" "}<${Time} iso=${told.loaded_at} />.
           </p>
-          ${reload.problem ? html`<${ProblemText} problem=${reload.problem} />` : html`<p class="configuration-problem">${plain(reload.message)}</p>`}
+          ${reload.problem
+            ? html`<${ProblemText} problem=${reload.problem} />`
+            : html`<p class="configuration-problem">${plain(reload.message)}</p>`}
         `}
         <p class="soft configuration-files">
           ${told.files.length ? "Read from " : "No file says it."}
@@ -84,7 +90,9 @@ function ReloadDialog({ open, onClose }) {
       footer=${html`
         <${Button} onClick=${onClose}>Close<//>
         ${answer && !isUsable && html`<${Button} kind="primary" icon="refresh" onClick=${read}>Look again<//>`}
-        ${(isUsable || !answer) && html`<${Button} kind="primary" icon="refresh" busy=${busy || !answer} onClick=${reload}>Reload now<//>`}
+        ${(isUsable || !answer) && html`
+          <${Button} kind="primary" icon="refresh" busy=${busy || !answer} onClick=${reload}>Reload now<//>
+        `}
       `}
     >
       <div aria-live="polite">
@@ -105,7 +113,9 @@ function ProblemText({ problem }) {
   const place = problem.line === null ? problem.source : `${problem.source}:${problem.line}`;
   return html`
     <div class="configuration-problem" role="group" aria-label="What is wrong">
-      ${place && html`<p><code>${plain(place)}</code>${problem.path && html` at <code>${plain(problem.path)}</code>`}</p>`}
+      ${place && html`
+        <p><code>${plain(place)}</code>${problem.path && html` at <code>${plain(problem.path)}</code>`}</p>
+      `}
       <p><strong>${plain(problem.message)}</strong></p>
       ${problem.remedy && html`<p>What to do: ${plain(problem.remedy)}</p>`}
     </div>
@@ -115,7 +125,9 @@ function ProblemText({ problem }) {
 /** @param {{plan: import("../../lib/configuration.js").Plan, done: boolean}} props */
 function Changes({ plan, done }) {
   const changes = changesOf(plan);
-  if (!changes.length) return html`<p>${done ? "Nothing had changed." : "The files say what already runs: nothing would change."}</p>`;
+  if (!changes.length) {
+    return html`<p>${done ? "Nothing had changed." : "The files say what already runs: nothing would change."}</p>`;
+  }
   return html`
     ${!done && html`<p>Reloading would change this:</p>`}
     <ul class="configuration-changes" role="list">
@@ -127,7 +139,10 @@ function Changes({ plan, done }) {
       `)}
     </ul>
     ${plan.unchanged.length > 0 && html`
-      <p class="soft">${plural(plan.unchanged.length, "model")} ${plan.unchanged.length === 1 ? "stays" : "stay"} as before, with process and requests.</p>
+      <p class="soft">
+        ${plural(plan.unchanged.length, "model")} ${plan.unchanged.length === 1 ? "stays" : "stay"} as before, with
+        ${" "}process and requests.
+      </p>
     `}
   `;
 }

@@ -74,12 +74,16 @@ function Overview({ seen }) {
     </div>
     <h2 class="hardware-part">Accelerators</h2>
     ${accelerators.length
-      ? html`<div class="hardware-grid">${accelerators.map((group) => html`<${Facts} key=${group.title} group=${group} />`)}</div>`
+      ? html`
+          <div class="hardware-grid">
+            ${accelerators.map((group) => html`<${Facts} key=${group.title} group=${group} />`)}
+          </div>
+        `
       : html`
           <${Card}>
             <${Empty} title="No accelerator was found" icon="hardware">
-              Models run on the processors. If there is a card, its driver may be missing here, or a container may not be
-              allowed to see it: <code>hostler monitor</code> says which sources were tried.
+              Models run on the processors. If there is a card, its driver may be missing here, or a container may not
+              be allowed to see it: <code>hostler monitor</code> says which sources were tried.
             <//>
           <//>
         `}

@@ -28,7 +28,8 @@ const lastTab = stored("logs.tab", "both", (value) => TABS.some((tab) => tab.id 
 const lastModel = stored("logs.model", "", isText);
 
 const Proxy = () => html`<${LogPane} source="proxy" storageKey="logs.proxy" title="Proxy" label="Proxy log" />`;
-const Upstream = () => html`<${LogPane} source="upstream" storageKey="logs.upstream" title="Upstream" label="Upstream log" />`;
+const Upstream = () =>
+  html`<${LogPane} source="upstream" storageKey="logs.upstream" title="Upstream" label="Upstream log" />`;
 
 export default function Logs() {
   const [tab, setTab] = useQueryParam("tab", "");
@@ -63,7 +64,9 @@ function OneModel() {
   const wanted = named || lastModel.value;
   const chosen = local.find((model) => model.id === wanted) ?? local[0];
   if (!chosen) {
-    return html`<${Empty} title="No models of this machine" icon="logs">Models that run elsewhere write their logs there.<//>`;
+    return html`
+      <${Empty} title="No models of this machine" icon="logs">Models that run elsewhere write their logs there.<//>
+    `;
   }
   const choose = (/** @type {string} */ id) => {
     lastModel.value = id;

@@ -33,7 +33,9 @@ const period = stored("performance.refresh", "5", (value) => PERIODS.some((each)
 const perCore = stored("performance.perCore", false);
 
 /** @type {Record<string, string>} */
-const STATES = { new: "not asked yet", ok: "has figures", stale: "fails", absent: "nothing to read here", idle: "not needed" };
+const STATES = {
+  new: "not asked yet", ok: "has figures", stale: "fails", absent: "nothing to read here", idle: "not needed",
+};
 
 export default function Performance() {
   useEffect(() => keepFetching(Number(period.value)), [period.value]);
@@ -42,7 +44,11 @@ export default function Performance() {
   }, [lastReload.value]);
   return html`
     <div class="performance">
-      <${PageHeader} title="Performance" subtitle=${html`<${Freshness} />`} actions=${standing.value === "off" ? "" : html`<${Controls} />`} />
+      <${PageHeader}
+        title="Performance"
+        subtitle=${html`<${Freshness} />`}
+        actions=${standing.value === "off" ? "" : html`<${Controls} />`}
+      />
       <${Trouble} />
       ${standing.value === "off"
         ? html`<${Off} />`
@@ -55,8 +61,20 @@ export default function Performance() {
 
 function Controls() {
   return html`
-    <${Select} class="performance-choice" label="Window" value=${span.value} options=${WINDOWS} onInput=${(/** @type {string} */ value) => (span.value = value)} />
-    <${Select} class="performance-choice" label="Refresh" value=${period.value} options=${PERIODS} onInput=${(/** @type {string} */ value) => (period.value = value)} />
+    <${Select}
+      class="performance-choice"
+      label="Window"
+      value=${span.value}
+      options=${WINDOWS}
+      onInput=${(/** @type {string} */ value) => (span.value = value)}
+    />
+    <${Select}
+      class="performance-choice"
+      label="Refresh"
+      value=${period.value}
+      options=${PERIODS}
+      onInput=${(/** @type {string} */ value) => (period.value = value)}
+    />
     <${IconButton} icon="refresh" label="Refresh now" busy=${busy.value} onClick=${() => void fetchNew()} />
   `;
 }
@@ -67,8 +85,9 @@ function Freshness() {
   if (freshAt.value === null) return "No sample has been taken yet";
   const ageMs = Math.max(0, monotonic(1000).value - freshAt.value);
   const wanted = Math.max(history.value.everyS, Number(period.value)) * 1000;
-  if (period.value === "0") return `A sample every ${history.value.everyS} s; fetched ${duration(ageMs)} ago, and again when you ask`;
-  return ageMs > 3 * wanted + 2000 ? `No new sample for ${duration(ageMs)}` : `A sample every ${history.value.everyS} s`;
+  const pace = `A sample every ${history.value.everyS} s`;
+  if (period.value === "0") return `${pace}; fetched ${duration(ageMs)} ago, and again when you ask`;
+  return ageMs > 3 * wanted + 2000 ? `No new sample for ${duration(ageMs)}` : pace;
 }
 
 function Trouble() {
@@ -76,7 +95,10 @@ function Trouble() {
   return html`
     ${failure.value && html`
       <div class="notice bad row" role="alert">
-        <span>The samples could not be fetched: ${failure.value}${standing.value === "on" ? " What is shown is from before." : ""}</span>
+        <span>
+          The samples could not be fetched: ${failure.value}
+          ${standing.value === "on" ? " What is shown is from before." : ""}
+        </span>
         <${Button} kind="quiet" icon="refresh" onClick=${() => void fetchNew()}>Try again<//>
       </div>
     `}
@@ -84,7 +106,8 @@ function Trouble() {
       <div class="notice busy" role="status">
         ${failing.map((source) => html`
           <p key=${source.name}>
-            <strong>${source.name}</strong> fails, and its figures are left out until it is back${source.detail ? `: ${plain(source.detail)}` : "."}
+            <strong>${source.name}</strong> fails, and its figures are left out until it is back
+            ${source.detail ? `: ${plain(source.detail)}` : "."}
           </p>
         `)}
       </div>
@@ -114,7 +137,9 @@ function Figures() {
   const machine = useMemo(() => systemFigures(shown, perCore.value), [shown, perCore.value]);
   const models = useMemo(() => modelFigures(shown), [shown]);
   if (!history.value.newest) {
-    return html`<${Empty} title="No sample has been taken yet" icon="performance">The first comes a second after the start, and whenever a source has something.<//>`;
+    return html`
+      <${Empty} title="No sample has been taken yet" icon="performance">The first comes a second after the start.<//>
+    `;
   }
   const to = Date.parse(history.value.newest) / 1000;
   const grid = (/** @type {import("../../lib/performance.js").Figure[]} */ figures) => html`
@@ -127,7 +152,11 @@ function Figures() {
     <section>
       <div class="spread">
         <h2 class="performance-part">Machine</h2>
-        <${Switch} label="Each core by itself" value=${perCore.value} onInput=${(/** @type {boolean} */ value) => (perCore.value = value)} />
+        <${Switch}
+          label="Each core by itself"
+          value=${perCore.value}
+          onInput=${(/** @type {boolean} */ value) => (perCore.value = value)}
+        />
       </div>
       ${grid(machine)}
     </section>

@@ -48,7 +48,14 @@ function Appearance() {
   return html`
     <${Card} title="Appearance">
       <div class="settings-fields">
-        <${Choice} legend="Mode" name="mode" options=${MODES} words=${MODE_WORDS} value=${mode.value} onChoose=${(/** @type {typeof mode.value} */ value) => (mode.value = value)} />
+        <${Choice}
+          legend="Mode"
+          name="mode"
+          options=${MODES}
+          words=${MODE_WORDS}
+          value=${mode.value}
+          onChoose=${(/** @type {typeof mode.value} */ value) => (mode.value = value)}
+        />
         <${Choice}
           legend="Palette"
           name="palette"
@@ -90,7 +97,13 @@ function Choice({ legend, name, options, words, value, swatches, onChoose }) {
       <div class="settings-options">
         ${options.map((option) => html`
           <label key=${option} class="settings-option">
-            <input type="radio" name=${name} value=${option} checked=${option === value} onChange=${() => onChoose(option)} />
+            <input
+              type="radio"
+              name=${name}
+              value=${option}
+              checked=${option === value}
+              onChange=${() => onChoose(option)}
+            />
             ${swatches && html`<span class=${`settings-swatch of-${option}`} aria-hidden="true"></span>`}
             <span>${words[option] ?? option[0].toUpperCase() + option.slice(1)}</span>
           </label>
@@ -112,7 +125,12 @@ function Clients() {
         <code class="settings-url">${location.origin}/v1</code>
         <${CopyButton} label="Copy the base URL" text=${`${location.origin}/v1`} />
       </p>
-      <${Tabs} tabs=${all.map(({ id, label }) => ({ id, label }))} active=${shown} onSelect=${setShown} label="Kind of client" />
+      <${Tabs}
+        tabs=${all.map(({ id, label }) => ({ id, label }))}
+        active=${shown}
+        onSelect=${setShown}
+        label="Kind of client"
+      />
       ${all.map((example) => html`
         <${TabPanel} key=${example.id} id=${example.id} active=${shown} class="settings-example">
           <p class="soft"><code>${example.base}</code>: ${example.about}</p>
@@ -123,8 +141,8 @@ function Clients() {
         <//>
       `)}
       <p class="soft">
-        If <a href=${href("/configuration#section-server")}>the configuration</a> has keys (<code>apiKeys</code>), send one: as
-        ${" "}<code>Authorization: Bearer …</code> or <code>x-api-key: …</code>.
+        If <a href=${href("/configuration")}>the configuration</a> has keys (<code>apiKeys</code>), send one:
+        ${" "}as <code>Authorization: Bearer …</code> or <code>x-api-key: …</code>.
       </p>
     <//>
   `;
@@ -147,7 +165,8 @@ function Build() {
     <${Card} title="This Hostler">
       <dl class="settings-facts">${facts.map(([label, value]) => html`<dt>${label}</dt><dd>${value}</dd>`)}</dl>
       <p class="settings-links">
-        <a href="/metrics">Metrics for Prometheus</a><a href="/v1/models">Models as JSON</a><a href="/logs">Log as text</a>
+        <a href="/metrics">Metrics for Prometheus</a>
+        <a href="/v1/models">Models as JSON</a>
       </p>
     <//>
   `;
