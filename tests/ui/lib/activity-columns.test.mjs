@@ -1,16 +1,37 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { COLUMN, COLUMNS, INITIAL_COLUMNS, SORTS, areColumns, outcome, statusWords } from "../../../ui/static/lib/activity-columns.js";
+import {
+  COLUMN,
+  COLUMNS,
+  INITIAL_COLUMNS,
+  SORTS,
+  areColumns,
+  outcome,
+  statusWords,
+} from "../../../ui/static/lib/activity-columns.js";
 import { phases } from "../../../ui/static/lib/activity-phases.js";
 import { NOTHING, record } from "./activity-record.mjs";
 
 /** @param {string} key @param {Parameters<typeof record>} some */
-const text = (key, ...some) => COLUMN.get(key)?.text(record(...some)).replace(/[\u00a0\u202f]/g, " ");
+const text = (key, ...some) =>
+  COLUMN.get(key)
+    ?.text(record(...some))
+    .replace(/[\u00a0\u202f]/g, " ");
 
 test("the columns that are shown at first are those of the specification", () => {
   assert.deepEqual(INITIAL_COLUMNS, [
-    "id", "time", "model", "status", "cached", "prompt", "generated", "prompt_speed", "gen_speed", "duration", "capture",
+    "id",
+    "time",
+    "model",
+    "status",
+    "cached",
+    "prompt",
+    "generated",
+    "prompt_speed",
+    "gen_speed",
+    "duration",
+    "capture",
   ]);
 });
 
@@ -21,11 +42,28 @@ test("every column has a key of its own and a label", () => {
 
 test("the server knows every key that is sorted by", () => {
   const known = [
-    "id", "time", "model", "req_path", "resp_status_code", "resp_content_type", "cached", "prompt", "generated", "drafted",
-    "prompt_speed", "gen_speed", "duration", "ttft", "queued", "swap",
+    "id",
+    "time",
+    "model",
+    "req_path",
+    "resp_status_code",
+    "resp_content_type",
+    "cached",
+    "prompt",
+    "generated",
+    "drafted",
+    "prompt_speed",
+    "gen_speed",
+    "duration",
+    "ttft",
+    "queued",
+    "swap",
   ];
 
-  assert.deepEqual(SORTS.filter((key) => !known.includes(key)), []);
+  assert.deepEqual(
+    SORTS.filter((key) => !known.includes(key)),
+    [],
+  );
 });
 
 test("what is not known is a dash", () => {
@@ -35,7 +73,8 @@ test("what is not known is a dash", () => {
 });
 
 test("a request that failed has no tokens rather than none", () => {
-  for (const key of ["cached", "prompt", "generated", "prompt_speed", "gen_speed"]) assert.equal(text(key, {}, NOTHING), "–", key);
+  for (const key of ["cached", "prompt", "generated", "prompt_speed", "gen_speed"])
+    assert.equal(text(key, {}, NOTHING), "–", key);
 });
 
 test("an answer that says how many tokens it had can have said none", () => {
@@ -55,7 +94,14 @@ test("drafted tokens are a share and its parts", () => {
 });
 
 test("figures of all other columns", () => {
-  const one = record({ duration_ms: 2230, ttft_ms: 812.4, queued_ms: 40, req_bytes: 2048, metadata: { a: "1", b: "2" }, has_capture: true });
+  const one = record({
+    duration_ms: 2230,
+    ttft_ms: 812.4,
+    queued_ms: 40,
+    req_bytes: 2048,
+    metadata: { a: "1", b: "2" },
+    has_capture: true,
+  });
   const all = Object.fromEntries(COLUMNS.map(({ key, text: its }) => [key, its(one).replace(/[\u00a0\u202f]/g, " ")]));
 
   assert.equal(all.duration, "2.23 s");
@@ -89,14 +135,27 @@ test("a status is told in words, the server's own first", () => {
 
 test("the time of a stream has four phases", () => {
   const stream = record({ duration_ms: 1000, queued_ms: 100, swap_ms: 300, ttft_ms: 450 });
-  assert.deepEqual(phases(stream).map(({ key, ms }) => [key, ms]), [["queued", 100], ["swap", 300], ["first", 50], ["rest", 550]]);
+  assert.deepEqual(
+    phases(stream).map(({ key, ms }) => [key, ms]),
+    [
+      ["queued", 100],
+      ["swap", 300],
+      ["first", 50],
+      ["rest", 550],
+    ],
+  );
 });
 
 test("without a first token there is one phase of answering, and what took no time is left out", () => {
-  assert.deepEqual(phases(record({ duration_ms: 500, queued_ms: 0, swap_ms: 0.4 })), [{ key: "rest", label: "Answering", ms: 499.6 }]);
+  assert.deepEqual(phases(record({ duration_ms: 500, queued_ms: 0, swap_ms: 0.4 })), [
+    { key: "rest", label: "Answering", ms: 499.6 },
+  ]);
 });
 
 test("phases are never negative, though the figures have several sources", () => {
   const odd = record({ duration_ms: 100, queued_ms: 90, swap_ms: 40, ttft_ms: 20 });
-  assert.deepEqual(phases(odd).map(({ ms }) => ms), [90, 40]);
+  assert.deepEqual(
+    phases(odd).map(({ ms }) => ms),
+    [90, 40],
+  );
 });

@@ -1,20 +1,43 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { areInflightColumns, sessionOf, stageOf, waitWords, waitingBy } from "../../../ui/static/lib/activity-inflight.js";
+import {
+  areInflightColumns,
+  sessionOf,
+  stageOf,
+  waitWords,
+  waitingBy,
+} from "../../../ui/static/lib/activity-inflight.js";
 
 /** @typedef {import("../../../ui/static/types.js").InflightRequest} InflightRequest */
 /** @typedef {import("../../../ui/static/types.js").QueueEntry} QueueEntry */
 
 /** @param {Partial<InflightRequest>} [some] @returns {InflightRequest} */
 const request = (some) => ({
-  id: "7", timestamp: "2026-01-02T03:04:05Z", model: "b", req_path: "/v1/messages", method: "POST", req_headers: {}, remote_ip: "::1",
-  resp_headers: {}, resp_bytes: 0, elapsed_ms: 5, ...some,
+  id: "7",
+  timestamp: "2026-01-02T03:04:05Z",
+  model: "b",
+  req_path: "/v1/messages",
+  method: "POST",
+  req_headers: {},
+  remote_ip: "::1",
+  resp_headers: {},
+  resp_bytes: 0,
+  elapsed_ms: 5,
+  ...some,
 });
 
 /** @param {Partial<QueueEntry>} [some] @returns {QueueEntry} */
 const entry = (some) => ({
-  position: 2, model: "b", ticket: 9, request_id: "7", waited_ms: 100, estimated_ms: null, overdue: false, held_by: [], ...some,
+  position: 2,
+  model: "b",
+  ticket: 9,
+  request_id: "7",
+  waited_ms: 100,
+  estimated_ms: null,
+  overdue: false,
+  held_by: [],
+  ...some,
 });
 
 /** @param {string} words */
@@ -24,7 +47,10 @@ test("a session is the first of the configured headers, in any case", () => {
   const headers = { "X-Litellm-Session-Id": "second", "X-Session-Id": "first" };
 
   assert.equal(sessionOf(request({ req_headers: headers }), ["X-Session-ID", "X-Litellm-Session-Id"]), "first");
-  assert.equal(sessionOf(request({ req_headers: { "X-Litellm-Session-Id": "second" } }), ["X-Session-ID", "X-Litellm-Session-Id"]), "second");
+  assert.equal(
+    sessionOf(request({ req_headers: { "X-Litellm-Session-Id": "second" } }), ["X-Session-ID", "X-Litellm-Session-Id"]),
+    "second",
+  );
   assert.equal(sessionOf(request(), ["X-Session-ID"]), "");
 });
 
@@ -37,7 +63,10 @@ test("who waits is found by the id of the request; a load by hand is no request"
 test("a wait says for whom and how long, and the estimate runs down with the time since it was told", () => {
   const held = [{ model: "a", state: /** @type {const} */ ("ready"), in_flight: 2 }];
 
-  assert.equal(spaced(waitWords(entry({ held_by: held, estimated_ms: 15_000 }), 3000)), "for a, which serves 2 requests · about 12 s");
+  assert.equal(
+    spaced(waitWords(entry({ held_by: held, estimated_ms: 15_000 }), 3000)),
+    "for a, which serves 2 requests · about 12 s",
+  );
 });
 
 test("an estimate that nobody knows is none", () => {

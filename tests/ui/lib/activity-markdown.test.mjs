@@ -7,7 +7,8 @@ import { NOTHING, record } from "./activity-record.mjs";
 const from = { product: "Hostler 1.0", now: "2026-01-02 03:04:05" };
 
 /** @param {Parameters<typeof summary>[0]} records */
-const told = (records) => Object.fromEntries(summary(records).map(([name, value]) => [name, value.replace(/[\u00a0\u202f]/g, " ")]));
+const told = (records) =>
+  Object.fromEntries(summary(records).map(([name, value]) => [name, value.replace(/[\u00a0\u202f]/g, " ")]));
 
 test("a speed over all is the tokens of all by the time of all", () => {
   const long = record({}, { output_tokens: 900, tokens_per_second: 30 });
@@ -35,9 +36,18 @@ test("the range goes from the least to the greatest id, however the table is sor
 });
 
 test("the table has the columns that are shown, without the captures, and says where it is from", () => {
-  const lines = markdown([record({ id: 12, has_capture: true })], ["model", "capture", "id", "generated"], from).split("\n");
+  const lines = markdown([record({ id: 12, has_capture: true })], ["model", "capture", "id", "generated"], from).split(
+    "\n",
+  );
 
-  assert.deepEqual(lines.slice(-6), ["| Model | ID | Generated |", "| --- | --- | ---: |", "| llama | 12 | 20 |", "", "*Hostler 1.0 activity, 2026-01-02 03:04:05*", ""]);
+  assert.deepEqual(lines.slice(-6), [
+    "| Model | ID | Generated |",
+    "| --- | --- | ---: |",
+    "| llama | 12 | 20 |",
+    "",
+    "*Hostler 1.0 activity, 2026-01-02 03:04:05*",
+    "",
+  ]);
 });
 
 test("without other columns there is the summary alone", () => {

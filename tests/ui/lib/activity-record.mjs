@@ -16,8 +16,14 @@ export function record(some, tokens) {
     resp_content_type: "text/event-stream",
     resp_status_code: 200,
     tokens: {
-      cache_tokens: -1, draft_tokens: -1, draft_acc_tokens: -1, input_tokens: 10, output_tokens: 20, prompt_per_second: -1,
-      tokens_per_second: -1, ...tokens,
+      cache_tokens: -1,
+      draft_tokens: -1,
+      draft_acc_tokens: -1,
+      input_tokens: 10,
+      output_tokens: 20,
+      prompt_per_second: -1,
+      tokens_per_second: -1,
+      ...tokens,
     },
     duration_ms: 1000,
     has_capture: false,
@@ -39,5 +45,11 @@ export function record(some, tokens) {
 
 /** Every figure of a request that failed. */
 export const NOTHING = Object.freeze({
-  cache_tokens: 0, draft_tokens: 0, draft_acc_tokens: 0, input_tokens: 0, output_tokens: 0, prompt_per_second: 0, tokens_per_second: 0,
+  cache_tokens: 0,
+  draft_tokens: 0,
+  draft_acc_tokens: 0,
+  input_tokens: 0,
+  output_tokens: 0,
+  prompt_per_second: 0,
+  tokens_per_second: 0,
 });

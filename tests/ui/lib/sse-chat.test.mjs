@@ -13,11 +13,14 @@ const chunk = (delta, finish_reason = null, index = 0) => ({ choices: [{ index, 
 const only = (said) => ({ choices: [{ reasoning: "", content: "", tools: [], stop: "", ...said }], error: "" });
 
 test("lines may end in any way, data may have many, and comments say nothing", () => {
-  assert.deepEqual(events(": hello\r\nevent: a\r\ndata: 1\r\ndata:2\r\n\r\ndata\n\nevent: only a name\n\nid: 7\rdata:  x"), [
-    { event: "a", data: "1\n2" },
-    { event: "", data: "" },
-    { event: "", data: " x" },
-  ]);
+  assert.deepEqual(
+    events(": hello\r\nevent: a\r\ndata: 1\r\ndata:2\r\n\r\ndata\n\nevent: only a name\n\nid: 7\rdata:  x"),
+    [
+      { event: "a", data: "1\n2" },
+      { event: "", data: "" },
+      { event: "", data: " x" },
+    ],
+  );
 });
 
 test("a chat completion is its deltas, reasoning apart from content", () => {
@@ -35,7 +38,11 @@ test("a chat completion is its deltas, reasoning apart from content", () => {
 
 test("a call of a tool is put together from its pieces", () => {
   const piece = (/** @type {object} */ asked) => chunk({ tool_calls: [{ index: 0, function: asked }] });
-  const text = stream(piece({ name: "weather", arguments: "" }), piece({ arguments: '{"in":' }), piece({ arguments: '"Rome"}' }));
+  const text = stream(
+    piece({ name: "weather", arguments: "" }),
+    piece({ arguments: '{"in":' }),
+    piece({ arguments: '"Rome"}' }),
+  );
 
   assert.deepEqual(chatOfStream(text), only({ tools: [{ name: "weather", arguments: '{"in":"Rome"}' }] }));
 });
@@ -43,11 +50,17 @@ test("a call of a tool is put together from its pieces", () => {
 test("several answers stay apart, in their order", () => {
   const chat = chatOfStream(stream(chunk({ content: "b" }, null, 1), chunk({ content: "a" }, null, 0)));
 
-  assert.deepEqual(chat?.choices.map(({ content }) => content), ["a", "b"]);
+  assert.deepEqual(
+    chat?.choices.map(({ content }) => content),
+    ["a", "b"],
+  );
 });
 
 test("a completion is its texts", () => {
-  assert.deepEqual(chatOfStream(stream({ choices: [{ text: "one" }] }, { choices: [{ text: " two" }] })), only({ content: "one two" }));
+  assert.deepEqual(
+    chatOfStream(stream({ choices: [{ text: "one" }] }, { choices: [{ text: " two" }] })),
+    only({ content: "one two" }),
+  );
 });
 
 test("Anthropic's stream has thinking, text, tools and a reason to stop", () => {
@@ -106,7 +119,9 @@ test("errors within a stream are told, in each dialect", () => {
   assert.equal(chatOfStream(stream({ type: "error", code: "x", message: "lost" }))?.error, "lost");
   assert.equal(chatOfStream(stream({ error: "lost" }))?.error, "lost");
   assert.equal(
-    chatOfStream(stream({ type: "response.failed", response: { status: "failed", output: [], error: { message: "lost" } } }))?.error,
+    chatOfStream(
+      stream({ type: "response.failed", response: { status: "failed", output: [], error: { message: "lost" } } }),
+    )?.error,
     "lost",
   );
 });
@@ -120,9 +135,16 @@ test("whole answers say the same as streams", () => {
   const message = { reasoning_content: "Hm", content: "Yes", tool_calls: [call] };
   const tools = [{ name: "look", arguments: "{}" }];
   const said = { reasoning: "Hm", content: "Yes", tools };
-  assert.deepEqual(chatOfDocument({ choices: [{ index: 0, message, finish_reason: "stop" }] }), only({ ...said, stop: "stop" }));
+  assert.deepEqual(
+    chatOfDocument({ choices: [{ index: 0, message, finish_reason: "stop" }] }),
+    only({ ...said, stop: "stop" }),
+  );
 
-  const blocks = [{ type: "thinking", thinking: "Hm" }, { type: "text", text: "Yes" }, { type: "tool_use", name: "look", input: { a: 1 } }];
+  const blocks = [
+    { type: "thinking", thinking: "Hm" },
+    { type: "text", text: "Yes" },
+    { type: "tool_use", name: "look", input: { a: 1 } },
+  ];
   assert.deepEqual(
     chatOfDocument({ type: "message", content: blocks, stop_reason: "end_turn" }),
     only({ ...said, tools: [{ name: "look", arguments: '{"a":1}' }], stop: "end_turn" }),
@@ -133,16 +155,22 @@ test("whole answers say the same as streams", () => {
     { type: "message", content: [{ text: "Yes" }] },
     { type: "function_call", id: "1", name: "look", arguments: "{}" },
   ];
-  assert.deepEqual(chatOfDocument({ object: "response", status: "completed", output }), only({ ...said, stop: "completed" }));
+  assert.deepEqual(
+    chatOfDocument({ object: "response", status: "completed", output }),
+    only({ ...said, stop: "completed" }),
+  );
 });
 
 test("what is no chat is none", () => {
-  for (const document of [{ data: [] }, [], null, "text", 7, { content: "no stop" }]) assert.equal(chatOfDocument(document), null);
+  for (const document of [{ data: [] }, [], null, "text", 7, { content: "no stop" }])
+    assert.equal(chatOfDocument(document), null);
   assert.equal(chatOfStream("data: 7\n\ndata: nothing\n\nhello"), null);
 });
 
 test("types that are not what they should be are passed over", () => {
-  const odd = { choices: [null, 7, { index: "x", delta: 9 }, { delta: { content: { a: 1 }, tool_calls: [null, { function: 3 }] } }] };
+  const odd = {
+    choices: [null, 7, { index: "x", delta: 9 }, { delta: { content: { a: 1 }, tool_calls: [null, { function: 3 }] } }],
+  };
   assert.deepEqual(chatOfStream(stream(odd)), only({ tools: [{ name: "", arguments: "" }] }));
   assert.deepEqual(chatOfDocument({ type: "message", content: [null, { type: "text", text: 5 }] }), only({}));
 });

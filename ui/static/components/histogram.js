@@ -4,13 +4,15 @@ import { count } from "../lib/format.js";
 
 /** @typedef {import("../types.js").Histogram} Figures */
 
+const NOTHING = html`<p class="histogram-none faint">Nothing measured yet</p>`;
+
 /** Of the drawing's own coordinates, which are stretched over what room there is. */
 const WIDTH = 1000;
 const HEIGHT = 100;
 
 /**
- * How figures are spread. With the pointer over it, or by arrow keys when it has the focus, each bar says its range and count;
- * dashed lines mark the percentiles.
+ * How figures are spread. With the pointer over it, or by arrow keys when it has the focus, each bar says its range
+ * and count; dashed lines mark the percentiles.
  *
  * @param {{title: string, unit: string, figures: Figures | null, format: (value: number) => string}} props
  */
@@ -19,7 +21,7 @@ export function Histogram({ title, unit, figures, format }) {
   return html`
     <figure class="histogram">
       <figcaption id=${id}>${title} <span class="faint">${unit}</span></figcaption>
-      ${figures ? html`<${Plot} ...${{ id, figures, format }} />` : html`<p class="histogram-none faint">Nothing measured yet</p>`}
+      ${figures ? html`<${Plot} ...${{ id, figures, format }} />` : NOTHING}
     </figure>
   `;
 }
@@ -33,18 +35,27 @@ function Plot({ id, figures, format }) {
   const lines = percentiles(figures);
   const step = WIDTH / all.length;
   const bar = all[active];
+  const middle = ((active + 0.5) / all.length) * 100;
   const says = bar ? `${range(bar, format)}: ${count(bar.count)}` : "";
   /** @param {KeyboardEvent} event */
   const pressed = (event) => {
     const last = all.length - 1;
-    const to = { ArrowRight: Math.min(active + 1, last), ArrowLeft: Math.max(active < 0 ? last : active - 1, 0), Home: 0, End: last, Escape: -1 }[event.key];
+    const to = {
+      ArrowRight: Math.min(active + 1, last),
+      ArrowLeft: Math.max(active < 0 ? last : active - 1, 0),
+      Home: 0,
+      End: last,
+      Escape: -1,
+    }[event.key];
     if (to === undefined || (event.key === "Escape" && active < 0)) return;
     event.preventDefault();
     setActive(to);
   };
   return html`
     <div class="histogram-plot">
-      <div class="histogram-y" aria-hidden="true">${marks.toReversed().map((mark) => html`<span key=${mark}>${count(mark)}</span>`)}</div>
+      <div class="histogram-y" aria-hidden="true">
+        ${marks.toReversed().map((mark) => html`<span key=${mark}>${count(mark)}</span>`)}
+      </div>
       <div
         class="histogram-area"
         role="group"
@@ -67,20 +78,43 @@ function Plot({ id, figures, format }) {
               </g>
             `;
           })}
-          ${lines.map(({ name, place }) => html`<line key=${name} class=${`mark ${name.slice(0, 3)}`} x1=${place * WIDTH} x2=${place * WIDTH} y1="0" y2=${HEIGHT} />`)}
+          ${lines.map(({ name, place }) => html`
+            <line
+              key=${name}
+              class=${`mark ${name.slice(0, 3)}`}
+              x1=${place * WIDTH}
+              x2=${place * WIDTH}
+              y1="0"
+              y2=${HEIGHT}
+            />`)}
         </svg>
-        ${bar &&
-        html`
-          <span class="histogram-tip" style=${{ insetInlineStart: `${((active + 0.5) / all.length) * 100}%`, "--shift": `${((active + 0.5) / all.length) * -100}%` }}>
+        ${
+          bar &&
+          html`
+          <span
+            class="histogram-tip"
+            style=${{ insetInlineStart: `${middle}%`, "--shift": `${-middle}%` }}
+          >
             ${range(bar, format)} <b>${count(bar.count)}</b>
           </span>
-        `}
+        `
+        }
       </div>
-      <div class="histogram-x" aria-hidden="true"><span>${format(figures.min)}</span><span>${figures.binSize > 0 && format(figures.max)}</span></div>
+      <div class="histogram-x" aria-hidden="true">
+        <span>${format(figures.min)}</span>
+        <span>${figures.binSize > 0 && format(figures.max)}</span>
+      </div>
     </div>
     <p class="histogram-marks" id=${`${id}-summary`}>
       ${lines.map(
-        ({ name, value }) => html`<span key=${name}><i class=${`mark ${name.slice(0, 3)}`} aria-hidden="true"></i><span>${name}</span> <b>${format(value)}</b></span>`,
+        ({ name, value }) =>
+          html`
+            <span key=${name}>
+              <i class=${`mark ${name.slice(0, 3)}`} aria-hidden="true"></i>
+              <span>${name}</span>
+              <b>${format(value)}</b>
+            </span>
+          `,
       )}
     </p>
     <p class="unseen" aria-live="polite">${says}</p>

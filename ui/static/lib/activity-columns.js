@@ -18,8 +18,8 @@ import { UNKNOWN, absoluteTime, bytes, count, duration, percent, seconds, speed 
  */
 
 /**
- * Whether anything is known of a record's tokens: a request that failed, or an answer that says nothing of them, has 0 in
- * every figure. Source: compatibility specification 6.4.
+ * Whether anything is known of a record's tokens: a request that failed, or an answer that says nothing of them, has
+ * 0 in every figure. Source: compatibility specification 6.4.
  *
  * @param {Activity} record
  */
@@ -59,7 +59,9 @@ export function drafts(accepted, drafted) {
 
 /** @param {Record<string, string> | undefined} metadata */
 function pairs(metadata) {
-  return Object.entries(metadata ?? {}).map(([name, value]) => `${name}=${value}`).join(", ");
+  return Object.entries(metadata ?? {})
+    .map(([name, value]) => `${name}=${value}`)
+    .join(", ");
 }
 
 /** @typedef {Partial<Omit<ActivityColumn, "key" | "label" | "text">>} More */
@@ -81,7 +83,11 @@ const NUMBER = { isNumber: true };
 /** @type {readonly ActivityColumn[]} */
 export const COLUMNS = Object.freeze([
   column("id", "ID", (record) => String(record.id), { ...INITIAL, sort: "id" }),
-  column("time", "Time", (record) => absoluteTime(record.timestamp), { ...INITIAL, sort: "time", title: "When it ended" }),
+  column("time", "Time", (record) => absoluteTime(record.timestamp), {
+    ...INITIAL,
+    sort: "time",
+    title: "When it ended",
+  }),
   column("model", "Model", (record) => record.model, { ...INITIAL, sort: "model" }),
   column("method", "Method", (record) => record.method),
   column("path", "Path", (record) => record.req_path, { sort: "req_path" }),
@@ -89,42 +95,76 @@ export const COLUMNS = Object.freeze([
   column("content_type", "Content-Type", (record) => record.resp_content_type, { sort: "resp_content_type" }),
   column("error", "Error", (record) => record.error_msg ?? ""),
   column("cached", "Cached", (record) => tokens(record, "cache_tokens"), {
-    ...INITIAL, ...NUMBER, sort: "cached", title: "Prompt tokens from cache",
+    ...INITIAL,
+    ...NUMBER,
+    sort: "cached",
+    title: "Prompt tokens from cache",
   }),
   column("prompt", "Prompt", (record) => tokens(record, "input_tokens"), {
-    ...INITIAL, ...NUMBER, sort: "prompt", title: "New prompt tokens processed",
+    ...INITIAL,
+    ...NUMBER,
+    sort: "prompt",
+    title: "New prompt tokens processed",
   }),
   column("generated", "Generated", (record) => tokens(record, "output_tokens"), {
-    ...INITIAL, ...NUMBER, sort: "generated", title: "Tokens generated",
+    ...INITIAL,
+    ...NUMBER,
+    sort: "generated",
+    title: "Tokens generated",
   }),
   column("drafted", "Drafted", (record) => drafts(record.tokens.draft_acc_tokens, record.tokens.draft_tokens), {
-    ...NUMBER, sort: "drafted", title: "Share of the tokens proposed by a draft model that were taken",
+    ...NUMBER,
+    sort: "drafted",
+    title: "Share of the tokens proposed by a draft model that were taken",
   }),
   column("prompt_speed", "Prefill", (record) => rate(record, "prompt_per_second"), {
-    ...INITIAL, ...NUMBER, sort: "prompt_speed", title: "Speed of reading the prompt; ≈ as measured by Hostler",
+    ...INITIAL,
+    ...NUMBER,
+    sort: "prompt_speed",
+    title: "Speed of reading the prompt; ≈ as measured by Hostler",
   }),
   column("gen_speed", "Decode", (record) => rate(record, "tokens_per_second"), {
-    ...INITIAL, ...NUMBER, sort: "gen_speed", title: "Speed of generating; ≈ as measured by Hostler",
+    ...INITIAL,
+    ...NUMBER,
+    sort: "gen_speed",
+    title: "Speed of generating; ≈ as measured by Hostler",
   }),
   column("duration", "Duration", (record) => seconds(record.duration_ms), {
-    ...INITIAL, ...NUMBER, sort: "duration", title: "From its arrival to its end, waiting and loading included",
+    ...INITIAL,
+    ...NUMBER,
+    sort: "duration",
+    title: "From its arrival to its end, waiting and loading included",
   }),
   column("ttft", "First token", (record) => seconds(record.ttft_ms), {
-    ...NUMBER, sort: "ttft", title: "From its arrival to the first token of a stream",
+    ...NUMBER,
+    sort: "ttft",
+    title: "From its arrival to the first token of a stream",
   }),
   column("queued", "Queued", (record) => duration(record.queued_ms), {
-    ...NUMBER, sort: "queued", title: "Waiting for its turn",
+    ...NUMBER,
+    sort: "queued",
+    title: "Waiting for its turn",
   }),
   column("swap", "Swap", (record) => duration(record.swap_ms), {
-    ...NUMBER, sort: "swap", title: "Waiting for models to be unloaded and loaded",
+    ...NUMBER,
+    sort: "swap",
+    title: "Waiting for models to be unloaded and loaded",
   }),
-  column("stop_reason", "Stop reason", (record) => record.stop_reason, { title: "Why the model stopped, in its own words" }),
+  column("stop_reason", "Stop reason", (record) => record.stop_reason, {
+    title: "Why the model stopped, in its own words",
+  }),
   column("session", "Session", (record) => record.session_id),
   column("client", "Client", (record) => record.client, { title: "The address it came from" }),
   column("key", "Key", (record) => record.key_fingerprint, { title: "Fingerprint of the API key: tells keys apart" }),
   column("sent", "Sent", (record) => bytes(record.req_bytes), { ...NUMBER, title: "Length of the request's body" }),
-  column("received", "Received", (record) => bytes(record.resp_bytes), { ...NUMBER, title: "Length of the answer's body" }),
-  column("capture", "Capture", (record) => (record.has_capture ? "yes" : ""), { ...INITIAL, title: "Headers and bodies" }),
+  column("received", "Received", (record) => bytes(record.resp_bytes), {
+    ...NUMBER,
+    title: "Length of the answer's body",
+  }),
+  column("capture", "Capture", (record) => (record.has_capture ? "yes" : ""), {
+    ...INITIAL,
+    title: "Headers and bodies",
+  }),
   column("meta", "Meta", (record) => pairs(record.metadata), { title: "How it was dispatched" }),
 ]);
 
@@ -144,7 +184,9 @@ export const SORTS = Object.freeze(COLUMNS.map(({ sort }) => sort).filter(Boolea
  * @returns {keys is string[]}
  */
 export function areColumns(keys) {
-  return Array.isArray(keys) && keys.length > 0 && new Set(keys).size === keys.length && keys.every((key) => COLUMN.has(key));
+  return (
+    Array.isArray(keys) && keys.length > 0 && new Set(keys).size === keys.length && keys.every((key) => COLUMN.has(key))
+  );
 }
 
 /** @type {Record<number, string>} */

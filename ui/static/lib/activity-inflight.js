@@ -27,7 +27,12 @@ export const INFLIGHT_KEYS = Object.freeze(INFLIGHT_COLUMNS.map(({ key }) => key
 
 /** @param {unknown} keys @returns {keys is string[]} */
 export function areInflightColumns(keys) {
-  return Array.isArray(keys) && keys.length > 0 && new Set(keys).size === keys.length && keys.every((key) => INFLIGHT_KEYS.includes(key));
+  return (
+    Array.isArray(keys) &&
+    keys.length > 0 &&
+    new Set(keys).size === keys.length &&
+    keys.every((key) => INFLIGHT_KEYS.includes(key))
+  );
 }
 
 /**

@@ -1,5 +1,6 @@
 /**
- * Records as Markdown, to be pasted into an issue or a chat: a summary, the table as it is shown, and where it comes from.
+ * Records as Markdown, to be pasted into an issue or a chat: a summary, the table as it is shown, and where it comes
+ * from.
  */
 
 import { COLUMN, drafts } from "./activity-columns.js";
@@ -8,8 +9,8 @@ import { UNKNOWN, absoluteTime, count, duration, isKnown, speed, sumKnown } from
 /** @typedef {import("../types.js").ActivityRecord} Activity */
 
 /**
- * Returns the speed over all records: their tokens divided by the time those took. Averaging the speeds themselves would
- * let a short answer count for as much as a long one.
+ * Returns the speed over all records: their tokens divided by the time those took. Averaging the speeds themselves
+ * would let a short answer count for as much as a long one.
  *
  * @param {readonly Activity[]} records
  * @param {"input_tokens" | "output_tokens"} tokens
@@ -38,7 +39,14 @@ export function markdown(records, keys, { product, now }) {
   const lines = table(["Summary", ""], ["left", "right"], summary(records));
   if (columns.length) {
     const rows = records.map((record) => columns.map(({ text }) => text(record)));
-    lines.push("", ...table(columns.map(({ label }) => label), columns.map(({ isNumber }) => (isNumber ? "right" : "left")), rows));
+    lines.push(
+      "",
+      ...table(
+        columns.map(({ label }) => label),
+        columns.map(({ isNumber }) => (isNumber ? "right" : "left")),
+        rows,
+      ),
+    );
   }
   lines.push("", `*${cell(product)} activity, ${cell(now)}*`);
   return `${lines.join("\n")}\n`;
@@ -93,7 +101,7 @@ function cell(text) {
   return text
     .replace(/[\u00a0\u202f]/g, " ")
     .replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ")
-    .replace(/[\\`*_[\]<>&|~]/g, (found) => (found === "|" ? "\\|" : ENTITIES[found] ?? `\\${found}`));
+    .replace(/[\\`*_[\]<>&|~]/g, (found) => (found === "|" ? "\\|" : (ENTITIES[found] ?? `\\${found}`)));
 }
 
 /** @type {Record<string, string>} */

@@ -21,14 +21,30 @@
 
 /** @type {Readonly<Filters>} */
 export const NO_FILTERS = Object.freeze({
-  models: [], statuses: [], path: "", error: "", session: "", key: "", from: "", to: "", start: "", end: "",
+  models: [],
+  statuses: [],
+  path: "",
+  error: "",
+  session: "",
+  key: "",
+  from: "",
+  to: "",
+  start: "",
+  end: "",
 });
 
 const LISTS = /** @type {const} */ ({ model: "models", status: "statuses" });
 
 /** Names in the address → names in the API. */
 const TEXTS = /** @type {const} */ ({
-  path: "path", error: "error", session: "session_id", key: "key", from: "min_id", to: "max_id", start: "start", end: "end",
+  path: "path",
+  error: "error",
+  session: "session_id",
+  key: "key",
+  from: "min_id",
+  to: "max_id",
+  start: "start",
+  end: "end",
 });
 
 export const PAGE_SIZES = Object.freeze([10, 25, 50, 100, 250, 500]);
@@ -111,7 +127,8 @@ export function problems(filters) {
   if (!found.start && !found.end && filters.start && Date.parse(filters.start) >= Date.parse(filters.end)) {
     found.end = "Not after the start";
   }
-  if (filters.statuses.some((status) => !/^[1-5](\d\d|xx)$/.test(status))) found.status = "Codes such as 404, or classes such as 4xx";
+  if (filters.statuses.some((status) => !/^[1-5](\d\d|xx)$/.test(status)))
+    found.status = "Codes such as 404, or classes such as 4xx";
   return found;
 }
 
@@ -129,8 +146,8 @@ export function sortOf(query, keys) {
 }
 
 /**
- * Returns *query* after a click on the head of column *key*: sorted by it from the greatest down, then from the least up,
- * then as by default; on the first page.
+ * Returns *query* after a click on the head of column *key*: sorted by it from the greatest down, then from the
+ * least up, then as by default; on the first page.
  *
  * @param {URLSearchParams} query
  * @param {string} key

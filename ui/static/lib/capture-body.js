@@ -1,6 +1,6 @@
 /**
- * Bodies of captures: from Base64 to what can be shown. They hold what strangers have sent, so their type is judged by their
- * bytes where it matters, and what is shown as text can do nothing but be read.
+ * Bodies of captures: from Base64 to what can be shown. They hold what strangers have sent, so their type is judged
+ * by their bytes where it matters, and what is shown as text can do nothing but be read.
  */
 
 /** @typedef {"empty" | "image" | "audio" | "stream" | "json" | "text" | "binary"} Kind */
@@ -95,12 +95,19 @@ export function textOfBytes(bytes) {
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }
 
-const HIDDEN =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]|\p{Cs}/gu;
+const HIDDEN = new RegExp(
+  [
+    "[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f]", // controls, but for tabs and the ends of lines
+    "[\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]", // direction
+    "[\\u2028\\u2029\\ufeff\\ufff9-\\ufffb\\u{e0000}-\\u{e007f}]", // other ends of lines, marks and tags
+    "\\p{Cs}", // halves of characters
+  ].join("|"),
+  "gu",
+);
 
 /**
- * Returns *text* of many lines with what would move or hide other text made visible, as `‹U+202E›`. Joiners, odd spaces and
- * marks stay, unlike in names: languages are written with them.
+ * Returns *text* of many lines with what would move or hide other text made visible, as `‹U+202E›`. Joiners, odd
+ * spaces and marks stay, unlike in names: languages are written with them.
  *
  * @param {string} text
  */
@@ -112,8 +119,8 @@ export function shownText(text) {
 }
 
 /**
- * Yields *text* in pieces of about *size* characters, which end at the end of a line where there is one: a page takes some
- * of a long text at a time.
+ * Yields *text* in pieces of about *size* characters, which end at the end of a line where there is one: a page
+ * takes some of a long text at a time.
  *
  * @param {string} text
  * @param {number} size

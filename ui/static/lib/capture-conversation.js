@@ -36,7 +36,8 @@ export function turnsOf(document) {
   }
   const messages = Array.isArray(document.messages) ? document.messages : document.input;
   if (typeof messages === "string" && !document.voice) found.push(turn("user", messages));
-  else if (Array.isArray(messages)) for (const message of messages) if (isObject(message)) found.push(...turnOf(message));
+  else if (Array.isArray(messages))
+    for (const message of messages) if (isObject(message)) found.push(...turnOf(message));
   if (!found.length && typeof document.prompt === "string") found.push(turn("user", document.prompt));
   return found;
 }
@@ -47,10 +48,13 @@ export function turnsOf(document) {
  */
 function turnOf(message) {
   if (message.type === "function_call") {
-    return [{ ...turn("assistant", ""), tools: [{ name: string(message.name), arguments: string(message.arguments) }] }];
+    return [
+      { ...turn("assistant", ""), tools: [{ name: string(message.name), arguments: string(message.arguments) }] },
+    ];
   }
   if (message.type === "function_call_output") return [turn("tool", message.output)];
-  if (message.type === "reasoning") return [{ ...turn("assistant", ""), reasoning: textIn(message.summary ?? message.content) }];
+  if (message.type === "reasoning")
+    return [{ ...turn("assistant", ""), reasoning: textIn(message.summary ?? message.content) }];
   // A list of texts, as embeddings are asked for, is no conversation.
   if (typeof message.role !== "string") return [];
   const made = turn(message.role, message.content);
@@ -118,7 +122,11 @@ function pictureIn(text) {
 
 /** @param {unknown} content @returns {string} */
 function textIn(content) {
-  return typeof content === "string" ? content : list(content).map((part) => string(part.text)).join("");
+  return typeof content === "string"
+    ? content
+    : list(content)
+        .map((part) => string(part.text))
+        .join("");
 }
 
 /** @param {unknown} value */

@@ -1,10 +1,10 @@
 /**
  * JSON indented for the eye, piece by piece.
  *
- * It is not parsed: that would cost a second for a body of many megabytes of which a screen is read, would lose what is not
- * exact in a double, and would fail for a body that was cut. Nothing is changed but the space between the tokens; only a
- * long text without any space in it, a picture in Base64 most likely, is cut short, and one that is longer than a piece
- * goes on in the next.
+ * It is not parsed: that would cost a second for a body of many megabytes of which a screen is read, would lose what
+ * is not exact in a double, and would fail for a body that was cut. Nothing is changed but the space between the
+ * tokens; only a long text without any space in it, a picture in Base64 most likely, is cut short, and one that is
+ * longer than a piece goes on in the next.
  */
 
 import { pieces } from "./capture-body.js";

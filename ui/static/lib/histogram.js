@@ -29,8 +29,8 @@ export function bars(histogram) {
 }
 
 /**
- * Returns the marks of the vertical axis: 0, a top that is not below *most*, and the middle if that is a whole number of
- * things. Tops are round, so that the scale of a histogram that grows does not change with every value.
+ * Returns the marks of the vertical axis: 0, a top that is not below *most*, and the middle if that is a whole
+ * number of things. Tops are round, so that the scale of a histogram that grows does not change with every value.
  *
  * @param {number} most  The highest bar.
  * @returns {number[]}

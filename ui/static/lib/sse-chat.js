@@ -2,7 +2,8 @@
  * What a model has said, put together from a captured answer: a stream or one document, of OpenAI's chat completions,
  * completions and Responses, of Anthropic's Messages, and of llama.cpp's own completions.
  *
- * A capture can be cut anywhere and hold anything, so nothing here trusts a type, and what is not understood is passed over.
+ * A capture can be cut anywhere and hold anything, so nothing here trusts a type, and what is not understood is
+ * passed over.
  */
 
 /**
@@ -179,7 +180,8 @@ class Collected {
     this.isChat = true;
     const said = this.said(0);
     const key = `output ${document.output_index}`;
-    if (type === "response.output_text.delta" || type === "response.refusal.delta") said.content += string(document.delta);
+    if (type === "response.output_text.delta" || type === "response.refusal.delta")
+      said.content += string(document.delta);
     else if (/^response\.reasoning(_summary)?(_text)?\.delta$/.test(type)) said.reasoning += string(document.delta);
     else if (type === "response.function_call_arguments.delta") this.call(said, key, "", string(document.delta));
     else if (type === "response.output_item.added") {
@@ -254,7 +256,9 @@ class Collected {
  */
 export function textOf(content) {
   if (typeof content === "string") return content;
-  return list(content).map((part) => string(part.text) || string(part.refusal)).join("");
+  return list(content)
+    .map((part) => string(part.text) || string(part.refusal))
+    .join("");
 }
 
 /**

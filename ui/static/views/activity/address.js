@@ -1,6 +1,6 @@
 /**
- * What the page's address says of the activity. Reading it in a component follows it; the router keeps only the first of
- * several values of a name, and models and statuses may be several.
+ * What the page's address says of the activity. Reading it in a component follows it; the router keeps only the
+ * first of several values of a name, and models and statuses may be several.
  */
 
 import { navigate, route } from "../../state/router.js";

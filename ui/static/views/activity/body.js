@@ -21,8 +21,8 @@ const LABELS = Object.freeze({ chat: "Chat", pictures: "Pictures", pretty: "Pret
  * A body in the ways in which it can be read.
  *
  * @param {{
- *   side: "request" | "response", bytes: Uint8Array<ArrayBuffer> | null, contentType: string, size: number, isCut: boolean,
- *   why: string,
+ *   side: "request" | "response", bytes: Uint8Array<ArrayBuffer> | null, contentType: string, size: number, isCut:
+ *   boolean, why: string,
  * }} props  why: what is said where there is none
  */
 export function Body({ side, bytes, contentType, size, isCut, why }) {
@@ -34,9 +34,10 @@ export function Body({ side, bytes, contentType, size, isCut, why }) {
   const way = chosen && ways.includes(chosen) ? chosen : ways[0];
   return html`
     ${isCut && html`<${Cut} kept=${bytes.length} size=${size} />`}
-    ${way === undefined
-      ? html`<${Media} ...${{ kind, bytes, contentType, side }} />`
-      : html`
+    ${
+      way === undefined
+        ? html`<${Media} ...${{ kind, bytes, contentType, side }} />`
+        : html`
           <div class="capture-ways">
             <${Tabs}
               label=${`Ways to read the ${side}`}
@@ -45,10 +46,17 @@ export function Body({ side, bytes, contentType, size, isCut, why }) {
               onSelect=${(/** @type {string} */ id) => choose(/** @type {Way} */ (id.slice(side.length + 1)))}
             />
             <span class="faint small-text">${sized(bytes.length)}</span>
-            <${CopyButton} label=${`Copy the ${side}'s body`} text=${() => (way === "pretty" ? pretty(body.text) : body.text)} />
+            <${CopyButton}
+              label=${`Copy the ${side}'s body`}
+              text=${() => (way === "pretty" ? pretty(body.text) : body.text)}
+            />
           </div>
-          <${TabPanel} id=${`${side}-${way}`} active=${`${side}-${way}`}><${Reading} ...${{ side, way, body, size: bytes.length }} /><//>
-        `}
+          <${TabPanel}
+            id=${`${side}-${way}`}
+            active=${`${side}-${way}`}
+          ><${Reading} ...${{ side, way, body, size: bytes.length }} /><//>
+        `
+    }
   `;
 }
 
@@ -151,7 +159,8 @@ function Media({ kind, bytes, contentType, side }) {
     return () => URL.revokeObjectURL(made);
   }, [bytes]);
   if (!address) return null;
-  if (kind === "image") return html`<div class="capture-image"><img src=${address} alt=${`Picture of the ${side}`} /></div>`;
+  if (kind === "image")
+    return html`<div class="capture-image"><img src=${address} alt=${`Picture of the ${side}`} /></div>`;
   if (kind === "audio") return html`<audio class="capture-audio" controls src=${address}></audio>`;
   return html`
     <p class="capture-none faint">
@@ -166,7 +175,7 @@ function Cut({ kept, size }) {
     <div class="notice busy capture-cut">
       <${Icon} name="info" />
       <p class="notice-words">
-        This body is not kept whole: ${sized(kept)} of it are here${size > kept ? `, ${sized(size)} went over the line` : ""}.
+        This body is not kept whole: ${sized(kept)} of it are here${size > kept && `, of ${sized(size)}`}.
       </p>
     </div>
   `;

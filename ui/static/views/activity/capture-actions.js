@@ -23,6 +23,7 @@ export function CaptureActions({ capture, onDeleted }) {
     }
   };
   const isWhole = capture.req_body !== null && !capture.req_truncated;
+  const why = isWhole ? "The playground has no place for this kind of request" : "The request is not kept whole";
   const canReplay = isWhole && REPLAYED.test(capture.req_path);
   const remove = async () => {
     setBusy(true);
@@ -34,7 +35,9 @@ export function CaptureActions({ capture, onDeleted }) {
   };
   const copy = () =>
     tried("The command could not be copied", async () => {
-      const text = /** @type {string} */ (await get(`/api/captures/${capture.id}/curl`, { headers: { Accept: "text/plain" } }));
+      const text = /** @type {string} */ (
+        await get(`/api/captures/${capture.id}/curl`, { headers: { Accept: "text/plain" } })
+      );
       if (!(await copyText(text.trimEnd()))) throw new Error("this browser lets no page copy here");
       return "The curl command is copied.";
     });
@@ -44,21 +47,27 @@ export function CaptureActions({ capture, onDeleted }) {
       if (!replay(capture)) return "The playground cannot take over this request.";
     });
   return html`
-    ${isAsked
-      ? html`
+    ${
+      isAsked
+        ? html`
           <span class="soft">Delete it for good?</span>
           <${Button} kind="danger" icon="trash" busy=${isBusy} onClick=${remove}>Delete<//>
           <${Button} kind="quiet" onClick=${() => setAsked(false)}>Keep<//>
         `
-      : html`<${Button} kind="quiet" icon="trash" onClick=${() => setAsked(true)}>Delete…<//>`}
+        : html`<${Button} kind="quiet" icon="trash" onClick=${() => setAsked(true)}>Delete…<//>`
+    }
     <span class="grow soft small-text" role="status">${news}</span>
-    <a class="button plain" href=${`/api/captures/${capture.id}/har`} download=${`capture-${capture.id}.har`}><${Icon} name="download" />HAR</a>
+    <a
+      class="button plain"
+      href=${`/api/captures/${capture.id}/har`}
+      download=${`capture-${capture.id}.har`}
+    ><${Icon} name="download" />HAR</a>
     <${Button} icon="copy" onClick=${copy}>Copy as curl<//>
     <${Button}
       kind="primary"
       icon="play"
       disabled=${!canReplay}
-      title=${canReplay ? "Ask the same again in the playground" : isWhole ? "The playground has no place for this kind of request" : "The request is not kept whole"}
+      title=${canReplay ? "Ask the same again in the playground" : why}
       onClick=${ask}
     >
       Replay

@@ -18,7 +18,10 @@ import { Details } from "./details.js";
 
 /** @typedef {import("../../types.js").Capture} Capture */
 /** @typedef {import("../../types.js").ActivityRecord} Activity */
-/** @typedef {{capture: Capture | null, record: Activity | null, error: string}} Found  error: "" if it is known there is none */
+/**
+ * @typedef {{capture: Capture | null, record: Activity | null, error: string}} Found  error: "" if it is known there
+ *   is none
+ */
 
 /** Shows the capture that the address names, if it names one. */
 export function CaptureDialog() {
@@ -49,11 +52,13 @@ function Shown({ id }) {
       onClose=${close}
       footer=${capture && html`<${CaptureActions} capture=${capture} onDeleted=${close} />`}
     >
-      ${found === null
-        ? html`<p class="capture-wait"><span class="spinner"></span> Fetching the capture…</p>`
-        : capture
-          ? html`<${Exchange} capture=${capture} record=${found.record} />`
-          : html`<${Missing} found=${found} onRetry=${() => setAttempt(attempt + 1)} />`}
+      ${
+        found === null
+          ? html`<p class="capture-wait"><span class="spinner"></span> Fetching the capture…</p>`
+          : capture
+            ? html`<${Exchange} capture=${capture} record=${found.record} />`
+            : html`<${Missing} found=${found} onRetry=${() => setAttempt(attempt + 1)} />`
+      }
     <//>
   `;
 }
@@ -83,7 +88,11 @@ async function fetchCapture(id, signal) {
 function Missing({ found: { record, error }, onRetry }) {
   if (error) {
     return html`
-      <${Empty} title="The capture could not be fetched" icon="warning" action=${html`<${Button} icon="refresh" onClick=${onRetry}>Try again<//>`}>
+      <${Empty}
+        title="The capture could not be fetched"
+        icon="warning"
+        action=${html`<${Button} icon="refresh" onClick=${onRetry}>Try again<//>`}
+      >
         ${error}
       <//>
     `;
@@ -125,11 +134,14 @@ function Exchange({ capture, record }) {
       </section>
       <section aria-labelledby="capture-response">
         <h3 id="capture-response">Response</h3>
-        ${capture.resp_headers
-          ? html`<${Headers} headers=${capture.resp_headers} />`
-          : html`<p class="faint capture-none">The exchange ended before there was an answer.</p>`}
-        ${capture.resp_headers &&
-        html`
+        ${
+          capture.resp_headers
+            ? html`<${Headers} headers=${capture.resp_headers} />`
+            : html`<p class="faint capture-none">The exchange ended before there was an answer.</p>`
+        }
+        ${
+          capture.resp_headers &&
+          html`
           <${Body}
             side="response"
             bytes=${response}
@@ -138,7 +150,8 @@ function Exchange({ capture, record }) {
             isCut=${capture.resp_truncated && response !== null}
             why=${absent(capture.resp_size, "response")}
           />
-        `}
+        `
+        }
       </section>
     </div>
   `;
@@ -161,7 +174,8 @@ function Headers({ headers }) {
   const entries = Object.entries(headers);
   // On a phone the bodies would be far down.
   const open = useMemo(() => stored("capture-headers-open", innerWidth > 700), []);
-  const toggled = (/** @type {Event} */ event) => (open.value = /** @type {HTMLDetailsElement} */ (event.currentTarget).open);
+  const toggled = (/** @type {Event} */ event) =>
+    (open.value = /** @type {HTMLDetailsElement} */ (event.currentTarget).open);
   const text = () => entries.map(([name, value]) => `${name}: ${value}`).join("\n");
   return html`
     <div class="capture-headers">
@@ -169,7 +183,14 @@ function Headers({ headers }) {
       <details open=${open.value} onToggle=${toggled}>
         <summary>Headers <span class="faint">${entries.length}</span></summary>
         <dl>
-          ${entries.map(([name, value]) => html`<div key=${name}><dt>${plain(name)}</dt><dd>${plain(value)}</dd></div>`)}
+          ${entries.map(
+            ([name, value]) => html`
+              <div key=${name}>
+                <dt>${plain(name)}</dt>
+                <dd>${plain(value)}</dd>
+              </div>
+            `,
+          )}
         </dl>
       </details>
     </div>

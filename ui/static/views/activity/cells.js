@@ -41,7 +41,12 @@ export function ModelName({ id }) {
   const name = nameOf(id).value;
   const text = plain(name ?? id) || "–";
   const its = `activity-model ${text.length > LONG ? "long" : ""}`;
-  if (name === null) return html`<span class=${its} title=${plain(id) ? `${plain(id)} is no model of this configuration` : undefined}>${text}</span>`;
+  if (name === null)
+    return html`
+      <span
+        class=${its}
+        title=${plain(id) ? `${plain(id)} is no model of this configuration` : undefined}
+      >${text}</span>`;
   return html`<${Link} to=${modelPath(id)} class=${`model-link ${its}`} title=${plain(id)}>${text}<//>`;
 }
 
@@ -49,7 +54,11 @@ export function ModelName({ id }) {
 export function Code({ text }) {
   const shown = plain(text);
   const isLong = shown.length > LONG;
-  return html`<span class=${`mono ${isLong ? "activity-long" : ""}`} title=${isLong ? shown : undefined}>${shown}</span>`;
+  return html`
+    <span
+      class=${`mono ${isLong ? "activity-long" : ""}`}
+      title=${isLong ? shown : undefined}
+    >${shown}</span>`;
 }
 
 /** @param {{record: Activity}} props */
@@ -68,16 +77,28 @@ const CELLS = {
   status: (record) => html`<${Status} record=${record} />`,
   path: (record) => html`<${Code} text=${record.req_path} />`,
   content_type: (record) => record.resp_content_type && html`<${Code} text=${record.resp_content_type} />`,
-  error: (record) => record.error_msg && html`<span class="activity-error" title=${plain(record.error_msg)}>${plain(record.error_msg)}</span>`,
-  session: (record) => record.session_id && html`<span class="mono activity-short" title=${plain(record.session_id)}>${plain(record.session_id)}</span>`,
+  error: (record) =>
+    record.error_msg &&
+    html`<span class="activity-error" title=${plain(record.error_msg)}>${plain(record.error_msg)}</span>`,
+  session: (record) =>
+    record.session_id &&
+    html`<span class="mono activity-short" title=${plain(record.session_id)}>${plain(record.session_id)}</span>`,
   key: (record) => record.key_fingerprint && html`<span class="mono">${plain(record.key_fingerprint)}</span>`,
   capture: (record) =>
     record.has_capture &&
-    html`<${Button} kind="quiet" class="activity-view" onClick=${() => showCapture(record.id)} aria-label=${`View capture ${record.id}`}>View<//>`,
+    html`
+      <${Button}
+        kind="quiet"
+        class="activity-view"
+        onClick=${() => showCapture(record.id)}
+        aria-label=${`View capture ${record.id}`}
+      >View<//>`,
   meta: (record) => {
     const entries = Object.entries(record.metadata ?? {});
     const all = entries.map(([name, value]) => `${plain(name)}: ${plain(value)}`).join("\n");
-    return entries.length > 0 && html`<${Tag} title=${all}>${entries.length === 1 ? all : `${entries.length} entries`}<//>`;
+    return (
+      entries.length > 0 && html`<${Tag} title=${all}>${entries.length === 1 ? all : `${entries.length} entries`}<//>`
+    );
   },
 };
 
@@ -96,5 +117,8 @@ export function cell(key, record) {
 
 /** Figures have narrow spaces in them, which are theirs and no disguise. @param {string} text */
 function plainFigure(text) {
-  return text.split(/([\u00a0\u202f])/).map((part, index) => (index % 2 ? part : plain(part))).join("");
+  return text
+    .split(/([\u00a0\u202f])/)
+    .map((part, index) => (index % 2 ? part : plain(part)))
+    .join("");
 }

@@ -15,12 +15,14 @@ const SHOWN = 20_000;
 export function Question({ turns, parameters }) {
   return html`
     <div class="capture-chat">
-      ${parameters.length > 0 &&
-      html`
+      ${
+        parameters.length > 0 &&
+        html`
         <p class="capture-parameters">
           ${parameters.map(([name, value]) => html`<${Tag} key=${name}>${plain(name)} ${plain(value)}<//>`)}
         </p>
-      `}
+      `
+      }
       ${turns.map(
         (turn, index) => html`
           <section key=${index} class=${`capture-turn ${turn.role === "user" ? "user" : ""}`}>
@@ -54,8 +56,15 @@ export function Answer({ chat }) {
           </section>
         `,
       )}
-      ${chat.error &&
-      html`<div class="notice bad"><${Icon} name="warning" /><p class="notice-words">${shownText(chat.error)}</p></div>`}
+      ${
+        chat.error &&
+        html`
+        <div class="notice bad">
+          <${Icon} name="warning" />
+          <p class="notice-words">${shownText(chat.error)}</p>
+        </div>
+      `
+      }
     </div>
   `;
 }
@@ -76,8 +85,15 @@ function Text({ text }) {
   const [isWhole, setWhole] = useState(text.length <= SHOWN);
   return html`
     <p class="capture-said" dir="auto">${shownText(isWhole ? text : text.slice(0, SHOWN))}</p>
-    ${!isWhole &&
-    html`<button type="button" class="link" onClick=${() => setWhole(true)}>… show all ${count(text.length)} characters</button>`}
+    ${
+      !isWhole &&
+      html`
+        <button
+          type="button"
+          class="link"
+          onClick=${() => setWhole(true)}
+        >… show all ${count(text.length)} characters</button>`
+    }
   `;
 }
 

@@ -10,18 +10,18 @@ import { absoluteTime, duration } from "../../lib/format.js";
 /** @typedef {import("../../types.js").ActivityRecord} Activity */
 
 /** What is told of in words; the figures stand in a list of their own. */
-const FIGURES = [
-  "cached", "prompt", "generated", "drafted", "prompt_speed", "gen_speed", "ttft", "sent", "received",
-];
+const FIGURES = ["cached", "prompt", "generated", "drafted", "prompt_speed", "gen_speed", "ttft", "sent", "received"];
 
 /**
- * All that is known of one request, in the order in which one asks: what went wrong, where the time has gone, the figures,
- * whose it was.
+ * All that is known of one request, in the order in which one asks: what went wrong, where the time has gone, the
+ * figures, whose it was.
  *
  * @param {{record: Activity}} props
  */
 export function Details({ record }) {
   const words = statusWords(record);
+  const type = plain(record.resp_content_type);
+  const metadata = Object.entries(record.metadata ?? {});
   return html`
     <div class="activity-details">
       ${words && html`<p class=${`activity-words ${record.error_msg ? "bad" : ""}`}>${plain(words)}</p>`}
@@ -32,12 +32,12 @@ export function Details({ record }) {
       <dl class="activity-facts">
         <${Fact} label="Ended">${absoluteTime(record.timestamp)}<//>
         <${Fact} label="Request"><span class="mono">${plain(record.method)} ${plain(record.req_path)}</span><//>
-        <${Fact} label="Answer">${record.resp_content_type && html`<span class="mono">${plain(record.resp_content_type)}</span>`}<//>
+        <${Fact} label="Answer">${type && html`<span class="mono">${type}</span>`}<//>
         <${Fact} label="Stopped by">${plain(record.stop_reason)}<//>
         <${Fact} label="Client">${plain(record.client)}<//>
         <${Fact} label="Session"><${Only} name="session" value=${record.session_id} /><//>
         <${Fact} label="Key"><${Only} name="key" value=${record.key_fingerprint} /><//>
-        ${Object.entries(record.metadata ?? {}).map(([name, value]) => html`<${Fact} key=${name} label=${plain(name)}>${plain(value)}<//>`)}
+        ${metadata.map(([name, value]) => html`<${Fact} key=${name} label=${plain(name)}>${plain(value)}<//>`)}
       </dl>
     </div>
   `;
@@ -54,7 +54,11 @@ function Phases({ record }) {
         ${found.map(({ key, ms }) => html`<span key=${key} class=${key} style=${{ flexGrow: ms / total }}></span>`)}
       </div>
       <ul>
-        ${found.map(({ key, label, ms }) => html`<li key=${key}><span class=${`activity-swatch ${key}`}></span>${label} <b>${duration(ms)}</b></li>`)}
+        ${found.map(
+          ({ key, label, ms }) => html`
+            <li key=${key}><span class=${`activity-swatch ${key}`}></span>${label} <b>${duration(ms)}</b></li>
+          `,
+        )}
       </ul>
     </div>
   `;
@@ -74,7 +78,11 @@ function Fact({ label, children }) {
   return children ? html`<div><dt>${label}</dt><dd>${children}</dd></div>` : null;
 }
 
-/** What is shown of a session or a key, with the way to all of its requests. @param {{name: "session" | "key", value: string}} props */
+/**
+ * What is shown of a session or a key, with the way to all of its requests.
+ *
+ * @param {{name: "session" | "key", value: string}} props
+ */
 function Only({ name, value }) {
   if (!value) return html`<span class="faint">none</span>`;
   const search = withFilters(new URLSearchParams(), { ...NO_FILTERS, [name]: value });

@@ -51,7 +51,9 @@ function MarkdownDialog({ page, columns, onClose }) {
   }, []);
   const copy = async () => {
     const isThere = await copyText(text);
-    setOutcome(isThere ? "Copied." : "This browser lets no page copy here. The text is selected: copy it with the keyboard.");
+    setOutcome(
+      isThere ? "Copied." : "This browser lets no page copy here. The text is selected: copy it with the keyboard.",
+    );
     if (!isThere) area.current?.select();
   };
   const footer = html`
@@ -60,8 +62,22 @@ function MarkdownDialog({ page, columns, onClose }) {
     <${Button} kind="primary" icon="copy" onClick=${copy}>Copy<//>
   `;
   return html`
-    <${Dialog} open title="Activity as Markdown" size="large" onClose=${onClose} footer=${footer} class="activity-export">
-      <textarea ref=${area} class="control mono" aria-label="Markdown" readonly spellcheck=${false} value=${text}></textarea>
+    <${Dialog}
+      open
+      title="Activity as Markdown"
+      size="large"
+      onClose=${onClose}
+      footer=${footer}
+      class="activity-export"
+    >
+      <textarea
+        ref=${area}
+        class="control mono"
+        aria-label="Markdown"
+        readonly
+        spellcheck=${false}
+        value=${text}
+      ></textarea>
     <//>
   `;
 }

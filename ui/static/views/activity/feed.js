@@ -10,8 +10,8 @@ import { paced } from "./pace.js";
 const PERIOD_MS = 1000;
 
 /**
- * A page of records, and whether there are newer ones. The first page follows what happens; on others the rows would move
- * away under the eye, so they only say how many have come.
+ * A page of records, and whether there are newer ones. The first page follows what happens; on others the rows would
+ * move away under the eye, so they only say how many have come.
  */
 export class Feed {
   constructor() {
@@ -55,9 +55,12 @@ export class Feed {
     try {
       // Before the page, so that nothing is missed between the two; a connection is not told of what was before it.
       const seen = this.isFirst ? 0 : await newest(controller.signal);
-      const page = /** @type {Page} */ (await get(`/api/metrics/activity?${this.query}`, { signal: controller.signal }));
+      const page = /** @type {Page} */ (
+        await get(`/api/metrics/activity?${this.query}`, { signal: controller.signal })
+      );
       const kept = new Map((this.page.peek()?.data ?? []).map((record) => [record.id, record]));
-      // Of what has ended nothing changes but whether there is still a capture: the same object lets its row be as it is.
+      // Of what has ended nothing changes but whether there is still a capture: the same object lets its row be as
+      // it is.
       page.data = page.data.map((record) => {
         const known = kept.get(record.id);
         return known && known.has_capture === record.has_capture ? known : record;

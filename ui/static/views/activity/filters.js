@@ -1,7 +1,14 @@
 import { html, useEffect, useMemo, useRef, useState } from "../../html.js";
 import { Button, IconButton } from "../../components/button.js";
 import { Select, TextField } from "../../components/field.js";
-import { NO_FILTERS, activeCount, fromLocalInput, localInput, problems, withFilters } from "../../lib/activity-query.js";
+import {
+  NO_FILTERS,
+  activeCount,
+  fromLocalInput,
+  localInput,
+  problems,
+  withFilters,
+} from "../../lib/activity-query.js";
 import { plain } from "../../lib/bidi.js";
 import { displayName } from "../../lib/names.js";
 import { models } from "../../state/store.js";
@@ -50,18 +57,44 @@ export function FilterDrawer({ filters, model }) {
     spellcheck: false,
   });
   return html`
-    <form class="activity-filters" aria-label="Filters" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
-      ${model === undefined && html`<${Models} chosen=${draft.models} onChange=${(/** @type {string[]} */ chosen) => change({ models: chosen })} />`}
-      <${Statuses} chosen=${draft.statuses} error=${wrong.status} onChange=${(/** @type {string[]} */ statuses) => change({ statuses })} />
+    <form
+      class="activity-filters"
+      aria-label="Filters"
+      onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}
+    >
+      ${model === undefined && html`
+        <${Models}
+          chosen=${draft.models}
+          onChange=${(/** @type {string[]} */ chosen) => change({ models: chosen })}
+        />`}
+      <${Statuses}
+        chosen=${draft.statuses}
+        error=${wrong.status}
+        onChange=${(/** @type {string[]} */ statuses) => change({ statuses })}
+      />
       <${TextField} label="Path has" placeholder="/v1/chat" ...${text("path")} />
       <${TextField} label="Error has" placeholder="any words of it" ...${text("error")} />
       <${TextField} label="Session" ...${text("session")} />
       <${TextField} label="Key" placeholder="its fingerprint" ...${text("key")} />
       <${TextField} label="ID from" inputmode="numeric" ...${text("from")} />
       <${TextField} label="ID to" inputmode="numeric" ...${text("to")} />
-      <${Moment} label="Ended from" value=${draft.start} error=${wrong.start} onChange=${(/** @type {string} */ start) => change({ start })} />
-      <${Moment} label="Ended until" value=${draft.end} error=${wrong.end} onChange=${(/** @type {string} */ end) => change({ end })} />
-      <${Button} class="activity-clear" disabled=${activeCount(draft) === 0} onClick=${() => setDraft({ ...NO_FILTERS })}>Clear<//>
+      <${Moment}
+        label="Ended from"
+        value=${draft.start}
+        error=${wrong.start}
+        onChange=${(/** @type {string} */ start) => change({ start })}
+      />
+      <${Moment}
+        label="Ended until"
+        value=${draft.end}
+        error=${wrong.end}
+        onChange=${(/** @type {string} */ end) => change({ end })}
+      />
+      <${Button}
+        class="activity-clear"
+        disabled=${activeCount(draft) === 0}
+        onClick=${() => setDraft({ ...NO_FILTERS })}
+      >Clear<//>
     </form>
   `;
 }
@@ -89,20 +122,31 @@ function Models({ chosen, onChange }) {
   ];
   return html`
     <div class="activity-models">
-      <${Select} label="Model" value="" options=${options} onInput=${(/** @type {string} */ id) => id && onChange([...chosen, id])} />
-      ${chosen.length > 0 &&
-      html`
+      <${Select}
+        label="Model"
+        value=""
+        options=${options}
+        onInput=${(/** @type {string} */ id) => id && onChange([...chosen, id])}
+      />
+      ${
+        chosen.length > 0 &&
+        html`
         <ul>
           ${chosen.map(
             (id) => html`
               <li key=${id}>
                 <span class="clip">${plain(id)}</span>
-                <${IconButton} icon="close" label=${`Without ${plain(id)}`} onClick=${() => onChange(chosen.filter((each) => each !== id))} />
+                <${IconButton}
+                  icon="close"
+                  label=${`Without ${plain(id)}`}
+                  onClick=${() => onChange(chosen.filter((each) => each !== id))}
+                />
               </li>
             `,
           )}
         </ul>
-      `}
+      `
+      }
     </div>
   `;
 }
@@ -123,7 +167,14 @@ function Statuses({ chosen, error, onChange }) {
       <div>
         ${Object.entries(CLASSES).map(
           ([status, words]) => html`
-            <button key=${status} type="button" class="activity-chip" aria-pressed=${String(chosen.includes(status))} title=${words} onClick=${() => toggle(status)}>
+            <button
+              key=${status}
+              type="button"
+              class="activity-chip"
+              aria-pressed=${String(chosen.includes(status))}
+              title=${words}
+              onClick=${() => toggle(status)}
+            >
               ${status}
             </button>
           `,

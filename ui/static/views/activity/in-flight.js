@@ -3,7 +3,14 @@ import { Button } from "../../components/button.js";
 import { Card } from "../../components/card.js";
 import { ColumnChooser } from "../../components/columns.js";
 import { Tag } from "../../components/tag.js";
-import { INFLIGHT_COLUMNS, INFLIGHT_KEYS, areInflightColumns, sessionOf, stageOf, waitingBy } from "../../lib/activity-inflight.js";
+import {
+  INFLIGHT_COLUMNS,
+  INFLIGHT_KEYS,
+  areInflightColumns,
+  sessionOf,
+  stageOf,
+  waitingBy,
+} from "../../lib/activity-inflight.js";
 import { plain } from "../../lib/bidi.js";
 import { elapsedMs } from "../../lib/events.js";
 import { bytes, clockTime, count, seconds } from "../../lib/format.js";
@@ -29,7 +36,8 @@ export function InFlight() {
   const columns = useMemo(() => stored("activity-inflight-columns", [...INFLIGHT_KEYS], areInflightColumns), []);
   const all = inflight.value;
   const isLive = connection.value === "open";
-  const title = html`In flight <${Tag} tone=${all.size ? "info" : "neutral"}>${known.value ? count(all.size) : "–"}<//>`;
+  const size = known.value ? count(all.size) : "–";
+  const title = html`In flight <${Tag} tone=${all.size ? "info" : "neutral"}>${size}<//>`;
   const actions = html`
     <${ColumnChooser}
       columns=${INFLIGHT_COLUMNS}
@@ -39,13 +47,28 @@ export function InFlight() {
     />
   `;
   return html`
-    <${Card} title=${title} actions=${actions} collapsible storageKey="activity-inflight-open" flush class="activity-inflight">
-      ${!isLive &&
-      known.value &&
-      html`<p class="activity-note" role="status">Not connected: this is how things stood${asOf.value ? ` at ${clockTime(asOf.value)}` : ""}.</p>`}
-      ${all.size === 0
-        ? html`<p class="activity-calm">${known.value ? "Nothing is in flight." : "Connecting…"}</p>`
-        : html`<${Requests} all=${all} columns=${columns.value} isLive=${isLive} />`}
+    <${Card}
+      title=${title}
+      actions=${actions}
+      collapsible
+      storageKey="activity-inflight-open"
+      flush
+      class="activity-inflight"
+    >
+      ${
+        !isLive &&
+        known.value &&
+        html`
+        <p class="activity-note" role="status">
+          Not connected: this is how things stood${asOf.value && ` at ${clockTime(asOf.value)}`}.
+        </p>
+      `
+      }
+      ${
+        all.size === 0
+          ? html`<p class="activity-calm">${known.value ? "Nothing is in flight." : "Connecting…"}</p>`
+          : html`<${Requests} all=${all} columns=${columns.value} isLive=${isLive} />`
+      }
     <//>
   `;
 }
@@ -64,7 +87,13 @@ function Requests({ all, columns, isLive }) {
           <tr role="row">
             ${columns.map((key) => {
               const column = INFLIGHT_COLUMNS.find((each) => each.key === key);
-              return html`<th key=${key} scope="col" role="columnheader" class=${column?.isNumber ? "right" : ""}>${column?.label}</th>`;
+              return html`
+                <th
+                  key=${key}
+                  scope="col"
+                  role="columnheader"
+                  class=${column?.isNumber ? "right" : ""}
+                >${column?.label}</th>`;
             })}
           </tr>
         </thead>
@@ -77,7 +106,10 @@ function Requests({ all, columns, isLive }) {
   `;
 }
 
-/** @typedef {{request: KnownRequest, columns: string[], waiting: QueueEntry | undefined, isLive: boolean, period: number}} Shown */
+/**
+ * @typedef {{request: KnownRequest, columns: string[], waiting: QueueEntry | undefined, isLive: boolean, period:
+ *   number}} Shown
+ */
 
 /** Rows as they were drawn: bytes of one request come in often, and the others stay as they are. */
 class Drawn {
@@ -104,7 +136,12 @@ function Row({ request, columns, waiting, isLive, period }) {
       ${columns.map((key) => {
         const column = INFLIGHT_COLUMNS.find((each) => each.key === key);
         return html`
-          <td key=${key} role="cell" class=${`activity-cell is-${key} ${column?.isNumber ? "right" : ""}`} data-label=${column?.label}>
+          <td
+            key=${key}
+            role="cell"
+            class=${`activity-cell is-${key} ${column?.isNumber ? "right" : ""}`}
+            data-label=${column?.label}
+          >
             <${Cell} ...${{ name: key, request, waiting, isLive, period }} />
           </td>
         `;
@@ -121,7 +158,9 @@ function Cell({ name, request, waiting, isLive, period }) {
     case "elapsed":
       return html`<${Clock} ...${{ request, isLive, period }} />`;
     case "model":
-      return request.model ? html`<${ModelName} id=${request.model} />` : html`<span class="faint">not known yet</span>`;
+      return request.model
+        ? html`<${ModelName} id=${request.model} />`
+        : html`<span class="faint">not known yet</span>`;
     case "request":
       return html`<${Code} text=${`${request.method} ${request.req_path}`} />`;
     case "stage":
@@ -139,7 +178,9 @@ function Cell({ name, request, waiting, isLive, period }) {
 
 /** @param {{text: string}} props */
 function Short({ text }) {
-  return text ? html`<span class="activity-short" title=${plain(text)}>${plain(text)}</span>` : html`<span class="faint">–</span>`;
+  return text
+    ? html`<span class="activity-short" title=${plain(text)}>${plain(text)}</span>`
+    : html`<span class="faint">–</span>`;
 }
 
 /** @param {{id: string, isLive: boolean}} props */
@@ -150,7 +191,14 @@ function Cancel({ id, isLive }) {
     // If it works, the row goes; the button stays busy until then.
     if (!(await cancelRequest(id))) setBusy(false);
   };
-  return html`<${Button} class="activity-cancel" busy=${isBusy} disabled=${!isLive} onClick=${cancel} aria-label=${`Cancel request ${id}`}>Cancel<//>`;
+  return html`
+    <${Button}
+      class="activity-cancel"
+      busy=${isBusy}
+      disabled=${!isLive}
+      onClick=${cancel}
+      aria-label=${`Cancel request ${id}`}
+    >Cancel<//>`;
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Returns a function that calls *run* at most once in *periodMs*: at once if it can, else when the time has come. While a
- * call is under way, or nobody looks at the page, the next one waits; many of them are one.
+ * Returns a function that calls *run* at most once in *periodMs*: at once if it can, else when the time has come.
+ * While a call is under way, or nobody looks at the page, the next one waits; many of them are one.
  *
  * @param {() => Promise<void>} run  Must not throw.
  * @param {number} periodMs

@@ -9,8 +9,8 @@ export const PIECE = 12_000;
 const AT_ONCE = 6;
 
 /**
- * A text of any length, of which a piece is there at first and the others when they are asked for, one a frame. Those out of
- * sight are not laid out.
+ * A text of any length, of which a piece is there at first and the others when they are asked for, one a frame.
+ * Those out of sight are not laid out.
  *
  * @param {{source: () => Iterator<string>, isJson?: boolean, all: string, label: string}} props
  *   source: the same function for the same text; all: how much there is, for the button
@@ -21,14 +21,20 @@ export function Pieces({ source, isJson, all, label }) {
   return html`
     <div class="capture-text" role="region" aria-label=${label} tabindex="0">
       ${reading.pieces.value}
-      ${reading.hasMore.value &&
-      html`
+      ${
+        reading.hasMore.value &&
+        html`
         <p class="capture-more">
           <span class="faint">There is more of it.</span>
           <${Button} onClick=${() => reading.take(AT_ONCE)}>Show more<//>
-          <${Button} kind="quiet" busy=${reading.isTakingAll.value} onClick=${() => reading.takeAll()}>Show all, ${all}<//>
+          <${Button}
+            kind="quiet"
+            busy=${reading.isTakingAll.value}
+            onClick=${() => reading.takeAll()}
+          >Show all, ${all}<//>
         </p>
-      `}
+      `
+      }
     </div>
   `;
 }
@@ -55,7 +61,13 @@ class Reading {
   take(wanted = 1) {
     const pieces = [...this.pieces.value];
     for (let left = wanted; left > 0 && !this.next.done; left -= 1) {
-      pieces.push(html`<pre key=${pieces.length} class=${this.draw === coloured ? "json" : ""}>${this.draw(this.next.value)}</pre>`);
+      pieces.push(
+        html`
+          <pre
+            key=${pieces.length}
+            class=${this.draw === coloured ? "json" : ""}
+          >${this.draw(this.next.value)}</pre>`,
+      );
       this.next = this.source.next();
     }
     this.pieces.value = pieces;

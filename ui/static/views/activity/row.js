@@ -8,8 +8,8 @@ import { Details } from "./details.js";
 /** @typedef {import("../../html.js").Node} Node */
 
 /**
- * Rows as they were drawn: Preact passes over a node that is the same as before, so that of 500 rows only the new ones cost
- * anything.
+ * Rows as they were drawn: Preact passes over a node that is the same as before, so that of 500 rows only the new
+ * ones cost anything.
  */
 export class Rows {
   constructor() {
@@ -54,18 +54,25 @@ function Row({ record, columns, isOpen, onToggle }) {
       ${columns.map((key) => {
         const column = COLUMN.get(key);
         return html`
-          <td role="cell" key=${key} class=${`activity-cell is-${key} ${column?.isNumber ? "right" : ""}`} data-label=${column?.label}>
+          <td
+            role="cell"
+            key=${key}
+            class=${`activity-cell is-${key} ${column?.isNumber ? "right" : ""}`}
+            data-label=${column?.label}
+          >
             ${key === "id" ? toggle : cell(key, record)}
           </td>
         `;
       })}
       ${!columns.includes("id") && html`<td role="cell" class="activity-cell is-id" data-label="ID">${toggle}</td>`}
     </tr>
-    ${isOpen &&
-    html`
+    ${
+      isOpen &&
+      html`
       <tr role="row" class="activity-open" id=${id}>
         <td role="cell" colspan=${columns.length + 1}><${Details} record=${record} /></td>
       </tr>
-    `}
+    `
+    }
   `;
 }

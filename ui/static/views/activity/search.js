@@ -34,17 +34,20 @@ function SearchDialog({ onClose }) {
   useEffect(() => {
     const controller = new AbortController();
     setBusy(true);
-    const timer = setTimeout(async () => {
-      try {
-        setFound(await search(text, controller.signal));
-        setError("");
-        setBusy(false);
-      } catch (caught) {
-        if (isAbort(caught)) return;
-        setError(wordsFor(caught));
-        setBusy(false);
-      }
-    }, text ? PAUSE_MS : 0);
+    const timer = setTimeout(
+      async () => {
+        try {
+          setFound(await search(text, controller.signal));
+          setError("");
+          setBusy(false);
+        } catch (caught) {
+          if (isAbort(caught)) return;
+          setError(wordsFor(caught));
+          setBusy(false);
+        }
+      },
+      text ? PAUSE_MS : 0,
+    );
     return () => {
       clearTimeout(timer);
       controller.abort();
@@ -56,7 +59,14 @@ function SearchDialog({ onClose }) {
   };
   return html`
     <${Dialog} open title="Search captures" size="medium" onClose=${onClose} class="activity-search">
-      <${SearchField} label="Text in requests and answers" value=${text} onInput=${setText} autofocus error=${error} maxlength="1000" />
+      <${SearchField}
+        label="Text in requests and answers"
+        value=${text}
+        onInput=${setText}
+        autofocus
+        error=${error}
+        maxlength="1000"
+      />
       <p class="faint small-text" role="status">${isBusy ? "Searching…" : found && told(found, text)}</p>
       ${found && found.ids.length === 0 && !isBusy && html`<${None} text=${text} />`}
       <ul aria-busy=${isBusy ? "true" : undefined}>
@@ -80,7 +90,9 @@ async function search(text, signal) {
   if (ids.length) {
     // Ids that lie far apart may have too many others between them; those are then shown by their number.
     const range = { min_id: Math.min(...ids), max_id: Math.max(...ids), limit: 999 };
-    const page = /** @type {import("../../types.js").ActivityPage} */ (await get("/api/metrics/activity", { signal, query: range }));
+    const page = /** @type {import("../../types.js").ActivityPage} */ (
+      await get("/api/metrics/activity", { signal, query: range })
+    );
     for (const record of page.data) records.set(record.id, record);
   }
   return { ids, complete, records };
@@ -89,7 +101,9 @@ async function search(text, signal) {
 /** @param {Found} found @param {string} text */
 function told({ ids, complete }, text) {
   if (!ids.length) return "";
-  const which = text ? `${plural(ids.length, "capture")} with this text` : `The newest ${plural(ids.length, "capture")}`;
+  const which = text
+    ? `${plural(ids.length, "capture")} with this text`
+    : `The newest ${plural(ids.length, "capture")}`;
   return `${which}, the newest first${complete ? "." : "; there are more."}`;
 }
 
@@ -98,7 +112,8 @@ function None({ text }) {
   if (text) return html`<${Empty} title="No capture has this text" icon="search" />`;
   return html`
     <${Empty} title="There are no captures" icon="search">
-      Bodies of requests and answers are kept if the configuration has a captureBuffer, the newest for as long as they fit in it.
+      Bodies of requests and answers are kept if the configuration has a captureBuffer: the newest, for as long as they
+      fit in it.
     <//>
   `;
 }
@@ -109,8 +124,9 @@ function Hit({ id, record, onOpen }) {
     <li>
       <button type="button" onClick=${() => onOpen(id)}>
         <span class="num faint">${id}</span>
-        ${record
-          ? html`
+        ${
+          record
+            ? html`
               <span class="activity-hit">
                 <b class="clip">${plain(record.model)}</b>
                 <span class="mono clip faint">${plain(record.req_path)}</span>
@@ -119,7 +135,8 @@ function Hit({ id, record, onOpen }) {
               <span class="faint">${seconds(record.duration_ms)}</span>
               <span class="faint"><${Time} iso=${record.timestamp} /></span>
             `
-          : html`<span class="faint">capture of an older request</span>`}
+            : html`<span class="faint">capture of an older request</span>`
+        }
       </button>
     </li>
   `;

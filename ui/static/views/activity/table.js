@@ -1,4 +1,4 @@
-import { html, signal, useMemo, useRef, useSignal } from "../../html.js";
+import { html, useMemo, useSignal } from "../../html.js";
 import { Button, IconButton } from "../../components/button.js";
 import { Card } from "../../components/card.js";
 import { ColumnChooser } from "../../components/columns.js";
@@ -6,8 +6,17 @@ import { Empty } from "../../components/empty.js";
 import { Select } from "../../components/field.js";
 import { Icon } from "../../components/icon.js";
 import { Pager } from "../../components/pager.js";
-import { COLUMN, COLUMNS, INITIAL_COLUMNS, SORTS, areColumns } from "../../lib/activity-columns.js";
-import { NO_FILTERS, PAGE_SIZES, activeCount, asked, filtersOf, pageOf, sortOf, withFilters, withSort } from "../../lib/activity-query.js";
+import { COLUMNS, INITIAL_COLUMNS, SORTS, areColumns } from "../../lib/activity-columns.js";
+import {
+  NO_FILTERS,
+  PAGE_SIZES,
+  activeCount,
+  asked,
+  filtersOf,
+  pageOf,
+  sortOf,
+  withFilters,
+} from "../../lib/activity-query.js";
 import { count, plural } from "../../lib/format.js";
 import { connection } from "../../state/store.js";
 import { stored } from "../../state/settings.js";
@@ -17,6 +26,7 @@ import { CaptureDialog } from "./capture.js";
 import { ExportMenu } from "./export.js";
 import { useFeed } from "./feed.js";
 import { FilterDrawer } from "./filters.js";
+import { Heads, Sorting } from "./heads.js";
 import { Rows } from "./row.js";
 import { CaptureSearch } from "./search.js";
 
@@ -33,14 +43,20 @@ void stylesheet("activity");
  *   model: only of this one; storageKey: under which columns and size of pages are remembered
  */
 export function ActivityTable({ model, storageKey = "activity" }) {
-  const { initial, columns, size, isFiltering } = useMemo(() => settings(storageKey, model !== undefined), [storageKey, model]);
+  const { initial, columns, size, isFiltering } = useMemo(
+    () => settings(storageKey, model !== undefined),
+    [storageKey, model],
+  );
   const address = query();
   const filters = filtersOf(address);
   const meant = model === undefined ? filters : { ...filters, models: [model] };
   const sort = sortOf(address, SORTS);
   const page = pageOf(address);
   const feed = useFeed(asked(meant), {
-    page: String(page), limit: String(size.value), sort: sort.key, order: sort.order,
+    page: String(page),
+    limit: String(size.value),
+    sort: sort.key,
+    order: sort.order,
   });
   const active = activeCount(filters) - (model !== undefined && filters.models.length ? 1 : 0);
   const shown = feed.page.value;
@@ -67,17 +83,24 @@ export function ActivityTable({ model, storageKey = "activity" }) {
     />
   `;
   return html`
-    <${Card} title=${model === undefined ? "History" : "Requests of this model"} actions=${actions} flush class="activity-history">
+    <${Card}
+      title=${model === undefined ? "History" : "Requests of this model"}
+      actions=${actions}
+      flush
+      class="activity-history"
+    >
       ${isFiltering.value && html`<${FilterDrawer} ...${{ filters, model }} />`}
       ${!isFiltering.value && active > 0 && html`<${ActiveNote} count=${active} onClear=${clear} />`}
       <${Failure} message=${feed.error.value} onRetry=${() => feed.fetch()} />
-      ${feed.newer.value > 0 &&
-      html`
+      ${
+        feed.newer.value > 0 &&
+        html`
         <p class="activity-newer" role="status">
           <span>${plural(feed.newer.value, "new request")} since this page was fetched</span>
           <${Button} kind="quiet" icon="first" onClick=${() => turn(1)}>Show the newest<//>
         </p>
-      `}
+      `
+      }
       <${History} ...${{ feed, columns, sort, size: size.value, active, onClear: clear }} />
       <footer class="activity-foot">
         <p class="faint">${shown && range(shown)}${connection.value === "open" ? "" : " · not live"}</p>
@@ -100,22 +123,6 @@ export function ActivityTable({ model, storageKey = "activity" }) {
   `;
 }
 
-/** What the heads of the columns are for where there is room for them. @param {{sort: Sort}} props */
-function Sorting({ sort }) {
-  const options = COLUMNS.filter((column) => column.sort).flatMap(({ sort: key, label, isNumber }) => [
-    { value: `${key} desc`, label: `${label}, ${isNumber ? "most" : "last"} first` },
-    { value: `${key} asc`, label: `${label}, ${isNumber ? "least" : "first"} first` },
-  ]);
-  const choose = (/** @type {string} */ value) => {
-    const [key, order] = value.split(" ");
-    const changed = withValue("sort", key);
-    changed.set("order", order);
-    changed.delete("page");
-    setQuery(changed);
-  };
-  return html`<${Select} label="Sorted by" hideLabel class="activity-sorting" value=${`${sort.key} ${sort.order}`} options=${options} onInput=${choose} />`;
-}
-
 /** @param {string} key @param {boolean} isOfOne  Of one model, whose name need not stand in every row. */
 function settings(key, isOfOne) {
   const initial = INITIAL_COLUMNS.filter((each) => !isOfOne || each !== "model");
@@ -131,7 +138,9 @@ function settings(key, isOfOne) {
 function range({ page, limit, total, data }) {
   if (!total) return "";
   const first = (page - 1) * limit + 1;
-  return data.length ? `${count(first)} to ${count(first + data.length - 1)} of ${count(total)}` : `${count(total)} in all`;
+  return data.length
+    ? `${count(first)} to ${count(first + data.length - 1)} of ${count(total)}`
+    : `${count(total)} in all`;
 }
 
 /** @param {{count: number, onClear: () => void}} props */
@@ -159,8 +168,8 @@ function Failure({ message, onRetry }) {
 
 /**
  * @param {{
- *   feed: import("./feed.js").Feed, columns: import("../../html.js").Signal<string[]>, sort: Sort, size: number, active: number,
- *   onClear: () => void,
+ *   feed: import("./feed.js").Feed, columns: import("../../html.js").Signal<string[]>, sort: Sort, size: number,
+ *   active: number, onClear: () => void,
  * }} props
  */
 function History({ feed, columns, sort, size, active, onClear }) {
@@ -179,7 +188,11 @@ function History({ feed, columns, sort, size, active, onClear }) {
   if (!page) return html`<${Waiting} rows=${Math.min(size, 25)} hasFailed=${feed.error.value !== ""} />`;
   return html`
     <div class="table-scroll activity-scroll" role="region" aria-label="Requests" tabindex="0">
-      <table class=${`table activity-table ${feed.isTurning.value ? "fading" : ""}`} role="table" aria-busy=${feed.isTurning.value ? "true" : undefined}>
+      <table
+        class=${`table activity-table ${feed.isTurning.value ? "fading" : ""}`}
+        role="table"
+        aria-busy=${feed.isTurning.value ? "true" : undefined}
+      >
         <caption class="unseen">Requests that have ended</caption>
         <thead role="rowgroup"><${Heads} columns=${columns} sort=${sort} /></thead>
         <tbody role="rowgroup">
@@ -195,10 +208,20 @@ function History({ feed, columns, sort, size, active, onClear }) {
 function Nothing({ page, active, onClear }) {
   if (page.total > 0) {
     const first = () => setQuery(withValue("page", null));
-    return html`<${Empty} title="There is no such page" icon="search" action=${html`<${Button} onClick=${first}>To the first page<//>`} />`;
+    return html`
+      <${Empty}
+        title="There is no such page"
+        icon="search"
+        action=${html`<${Button} onClick=${first}>To the first page<//>`}
+      />`;
   }
   if (active > 0) {
-    return html`<${Empty} title="No request fits the filters" icon="filter" action=${html`<${Button} onClick=${onClear}>Show all requests<//>`} />`;
+    return html`
+      <${Empty}
+        title="No request fits the filters"
+        icon="filter"
+        action=${html`<${Button} onClick=${onClear}>Show all requests<//>`}
+      />`;
   }
   return html`
     <${Empty} title="No requests yet" icon="activity">
@@ -213,65 +236,5 @@ function Waiting({ rows, hasFailed }) {
     <div class="activity-waiting" style=${{ blockSize: `${2.2 * (hasFailed ? 2 : rows) + 2.5}rem` }} aria-busy="true">
       ${hasFailed ? "" : html`<span class="spinner"></span><span class="soft">Fetching requests…</span>`}
     </div>
-  `;
-}
-
-const dragged = signal("");
-
-/** @param {{columns: import("../../html.js").Signal<string[]>, sort: Sort}} props */
-function Heads({ columns, sort }) {
-  const keys = columns.value;
-  const row = useRef(null);
-  /** @param {string} onto */
-  const drop = (onto) => {
-    const key = dragged.value;
-    if (!key || key === onto) return;
-    const others = keys.filter((each) => each !== key);
-    const at = others.indexOf(onto) + (keys.indexOf(key) < keys.indexOf(onto) ? 1 : 0);
-    columns.value = [...others.slice(0, at), key, ...others.slice(at)];
-  };
-  return html`
-    <tr ref=${row} role="row">
-      ${keys.map((key) => html`<${Head} key=${key} name=${key} sort=${sort} onDrop=${drop} />`)}
-      ${!keys.includes("id") && html`<th scope="col" role="columnheader"><span class="unseen">Details</span></th>`}
-    </tr>
-  `;
-}
-
-/** @param {{name: string, sort: Sort, onDrop: (onto: string) => void}} props */
-function Head({ name, sort, onDrop }) {
-  const column = COLUMN.get(name);
-  if (!column) return null;
-  const order = column.sort && sort.key === column.sort ? sort.order : "";
-  const drag = {
-    draggable: true,
-    onDragStart: (/** @type {DragEvent} */ event) => {
-      dragged.value = name;
-      event.dataTransfer?.setData("text/plain", column.label);
-    },
-    onDragEnd: () => (dragged.value = ""),
-    onDragOver: (/** @type {DragEvent} */ event) => dragged.value && event.preventDefault(),
-    onDrop: (/** @type {DragEvent} */ event) => {
-      event.preventDefault();
-      onDrop(name);
-    },
-  };
-  const side = `${column.isNumber ? "right" : ""} ${dragged.value === name ? "dragged" : ""}`;
-  if (!column.sort) {
-    return html`<th scope="col" role="columnheader" class=${side} title=${column.title || undefined} ...${drag}>${column.label}</th>`;
-  }
-  return html`
-    <th
-      scope="col"
-      role="columnheader"
-      class=${`sortable ${side}`}
-      aria-sort=${order === "asc" ? "ascending" : order === "desc" ? "descending" : undefined}
-      title=${column.title || undefined}
-      ...${drag}
-    >
-      <button type="button" class="sort" onClick=${() => setQuery(withSort(query(), column.sort, sort))}>
-        ${column.label}<${Icon} name=${order === "asc" ? "sort-up" : "sort-down"} class=${`small ${order ? "" : "idle"}`} />
-      </button>
-    </th>
   `;
 }

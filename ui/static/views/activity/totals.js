@@ -12,6 +12,8 @@ import { paced } from "./pace.js";
 
 const PERIOD_MS = 1000;
 
+const NAMES = /** @type {const} */ (["p50", "p95", "p99"]);
+
 /** Sums and spreads over all requests, whatever the filters of the table are. @param {{model?: string}} props */
 export function Totals({ model }) {
   const isCollapsed = useMemo(() => stored("activity-histogram-collapsed", false), []);
@@ -29,8 +31,15 @@ export function Totals({ model }) {
   `;
   return html`
     <${Card} title="Totals" actions=${actions} class="activity-totals">
-      ${error.value &&
-      html`<div class="notice bad" role="alert"><p class="notice-words">${error.value}</p><${Button} icon="refresh" onClick=${fetch}>Try again<//></div>`}
+      ${
+        error.value &&
+        html`
+        <div class="notice bad" role="alert">
+          <p class="notice-words">${error.value}</p>
+          <${Button} icon="refresh" onClick=${fetch}>Try again<//>
+        </div>
+      `
+      }
       <dl class="activity-sums">
         <${Sum} label="Requests" value=${its?.total_requests} />
         <${Sum} label="Cached" value=${its?.total_cache_tokens} title="Prompt tokens from cache" />
@@ -57,13 +66,15 @@ function Spreads({ stats }) {
       <${Histogram} title="Generation speed" unit="tokens/s" figures=${stats?.gen_histogram ?? null} format=${rate} />
       <${Histogram} title="Time to first token" unit="" figures=${stats?.ttft_histogram ?? null} format=${duration} />
     </div>
-    ${(stats?.queued_ms || stats?.swap_ms) &&
-    html`
+    ${
+      (stats?.queued_ms || stats?.swap_ms) &&
+      html`
       <dl class="activity-waits">
         <${Wait} label="Waiting for a turn" figures=${stats.queued_ms} />
         <${Wait} label="Waiting for a model to load" figures=${stats.swap_ms} />
       </dl>
-    `}
+    `
+    }
   `;
 }
 
@@ -77,7 +88,9 @@ function Wait({ label, figures }) {
       <dt>${label}</dt>
       <dd>
         <span class="faint">${plural(figures.count, "request")}</span>
-        ${/** @type {const} */ (["p50", "p95", "p99"]).map((name) => html`<span key=${name}><span class="faint">${name}</span> ${waited(figures[name])}</span>`)}
+        ${NAMES.map(
+          (name) => html`<span key=${name}><span class="faint">${name}</span> ${waited(figures[name])}</span>`,
+        )}
       </dd>
     </div>
   `;
