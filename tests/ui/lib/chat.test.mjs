@@ -145,11 +145,13 @@ test("an answer of which nothing was known before has been read in between", () 
   ]);
 });
 
-test("whom to talk to: ours that are ready, ours, others'; nobody who does something else", () => {
+test("whom to talk to: ours that are ready, that say they talk, ours, others'; nobody who does something else", () => {
   const whisper = { id: "whisper", state: "ready", peerID: "", capabilities: { audio_transcriptions: true } };
   const hidden = { id: "hidden", state: "ready", peerID: "", unlisted: true };
 
-  assert.deepEqual(talkers([whisper, hidden, MODELS[2], MODELS[1], MODELS[0]]), ["llama", "qwen", "far/big"]);
+  const seer = { id: "seer", state: "stopped", peerID: "", capabilities: { vision: true } };
+
+  assert.deepEqual(talkers([whisper, hidden, MODELS[2], MODELS[1], seer, MODELS[0]]), ["llama", "seer", "qwen", "far/big"]);
 });
 
 const capture = (req_path, body, more = {}) => ({ req_path, req_body: Buffer.from(JSON.stringify(body)).toString("base64"), ...more });

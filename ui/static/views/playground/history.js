@@ -20,7 +20,11 @@ export const history = signal(/** @type {Kept[]} */ ([]));
 /** Whether it is only kept until the page is closed. */
 export const isFleeting = signal(false);
 
-/** @type {Map<string, Conversation>} */
+/**
+ * What could not be stored.
+ *
+ * @type {Map<string, Conversation>}
+ */
 const memory = new Map();
 
 const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel("hostler.playground.history") : null;
@@ -54,8 +58,9 @@ channel?.addEventListener("message", () => refresh());
  */
 export async function load(id) {
   const opened = await database;
-  if (!opened) return memory.get(id) ?? null;
-  return /** @type {Conversation | undefined} */ (await result(opened.transaction(STORES.conversations).objectStore(STORES.conversations).get(id))) ?? null;
+  if (!opened || memory.has(id)) return memory.get(id) ?? null;
+  const store = opened.transaction(STORES.conversations).objectStore(STORES.conversations);
+  return /** @type {Conversation | undefined} */ (await result(store.get(id))) ?? null;
 }
 
 /**
@@ -69,12 +74,13 @@ export async function save(conversation) {
   const all = [entry, ...history.value.filter((each) => each.id !== id)];
   const gone = surplus(all, BOUNDS);
   history.value = newestFirst(all.filter((each) => !gone.includes(each.id)));
-  await write((kept, conversations) => {
+  const isWritten = await write((kept, conversations) => {
     kept.put(entry);
     conversations.put(conversation);
     for (const old of gone) forgetIn(kept, conversations, old);
   });
-  memory.set(id, conversation);
+  if (isWritten) memory.delete(id);
+  else memory.set(id, conversation);
   for (const old of gone) memory.delete(old);
 }
 
@@ -101,10 +107,13 @@ async function refresh() {
   history.value = newestFirst(all);
 }
 
-/** @param {(kept: IDBObjectStore, conversations: IDBObjectStore) => void} change */
+/**
+ * @param {(kept: IDBObjectStore, conversations: IDBObjectStore) => void} change
+ * @returns {Promise<boolean>} whether it is stored
+ */
 async function write(change) {
   const opened = await database;
-  if (!opened) return;
+  if (!opened) return false;
   try {
     const transaction = opened.transaction([STORES.kept, STORES.conversations], "readwrite");
     change(transaction.objectStore(STORES.kept), transaction.objectStore(STORES.conversations));
@@ -113,9 +122,11 @@ async function write(change) {
       transaction.onabort = () => reject(transaction.error);
     });
     channel?.postMessage("changed");
+    return true;
   } catch {
     // The disk is full, or the browser has taken the storage away: it holds until the page is closed.
     isFleeting.value = true;
+    return false;
   }
 }
 
