@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 
 from tests.program import hostler
 from tests.ui.browsing import CONFIG, SERVER, Site, visiting
@@ -96,7 +96,7 @@ def test_pictures_are_changed_by_an_upload(site: Site) -> None:
     page.get_by_label("What is to be changed").fill("a hat")
     expect(page.get_by_role("button", name="Paint")).to_be_disabled()
     page.get_by_label("Picture to change").set_input_files(
-        [{"name": "cat.png", "mimeType": "image/png", "buffer": png()}]
+        FilePayload(name="cat.png", mimeType="image/png", buffer=png())
     )
     with page.expect_request("**/v1/images/edits") as asked:
         page.get_by_role("button", name="Paint").click()
@@ -151,9 +151,9 @@ def test_recording_is_transcribed_and_anything_else_refused(site: Site) -> None:
     page = site.open("/playground/transcription")
     expect(page.get_by_role("combobox", name="Model", exact=True)).to_have_value("whisper")
     field = page.locator("input[type=file]")
-    field.set_input_files([{"name": "page.html", "mimeType": "text/html", "buffer": b"<p>"}])
+    field.set_input_files(FilePayload(name="page.html", mimeType="text/html", buffer=b"<p>"))
     expect(page.get_by_role("alert")).to_contain_text("page.html is none of these: MP3, WAV, OGG.")
-    field.set_input_files([{"name": "talk.mp3", "mimeType": "audio/mpeg", "buffer": b"ID3" + bytes(9000)}])
+    field.set_input_files(FilePayload(name="talk.mp3", mimeType="audio/mpeg", buffer=b"ID3" + bytes(9000)))
     page.get_by_role("button", name="Transcribe").click()
 
     expect(page.locator(".transcript")).to_have_text("fake")
@@ -232,3 +232,21 @@ def test_any_name_may_be_typed_and_pins_come_first(site: Site) -> None:
     page.get_by_role("button", name="Rank", exact=True).click()
 
     expect(page.locator(".ranking-foot")).to_contain_text("hidden/one.two")
+
+
+def test_model_is_chosen_by_keys_alone(site: Site) -> None:
+    page = site.open("/playground/rerank?model=llama")
+    picker = page.get_by_role("combobox", name="Model", exact=True)
+    picker.focus()
+    page.keyboard.type("QW")
+    page.keyboard.press("Enter")
+    expect(picker).to_have_value("qwen")
+    page.keyboard.type("gpt")
+    expect(page.get_by_role("option", name="gpt-4o-mini")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(picker).to_have_value("qwen")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+
+    expect(picker).to_have_value("whisper")

@@ -31,6 +31,9 @@ export function offered(ability) {
   return choices(models.value, { profile: active, selectors: selectors.value, ability, unlisted: false });
 }
 
+/** @param {Event} event  a press that is taken, be it on a scroll bar, leaves the focus in the field */
+const stay = (event) => event.preventDefault();
+
 /** @param {string} id */
 const option = (id) => `${id}-active`;
 
@@ -49,9 +52,10 @@ export function ModelPicker({ value, onInput, capability, label, hideLabel, disa
   const open = typed !== null;
   const groups = offered(capability);
   const chosen = choiceOf(groups, value);
-  const found = open ? withTyped(searchChoices(groups, typed), groups, typed) : [];
+  const fitting = open ? searchChoices(groups, typed) : [];
+  const found = open ? withTyped(fitting, groups, typed) : [];
   const ids = found.flatMap((group) => group.choices).filter((each) => !each.disabled).map((each) => each.id);
-  const current = ids.includes(active) ? active : (typed && likeliest(found, typed)?.id) || (ids.includes(value) ? value : (ids[0] ?? ""));
+  const current = ids.includes(active) ? active : (typed && likeliest(fitting, typed)?.id) || (ids.includes(value) ? value : (ids[0] ?? ""));
 
   const show = () => {
     if (disabled || open) return;
@@ -80,6 +84,10 @@ export function ModelPicker({ value, onInput, capability, label, hideLabel, disa
     const place = Math.abs(Number(step)) === 1 ? (next + ids.length) % ids.length : Math.min(Math.max(next, 0), ids.length - 1);
     return setActive(ids[place] ?? "");
   };
+  useEffect(() => {
+    // What is typed next is a search, not the rest of the name that stands there.
+    if (!open && document.activeElement === input.current) input.current?.select();
+  }, [open, value]);
   const lost = known.value && value !== "" && !chosen;
   return html`
     <div class=${`field model-picker ${more ?? ""}`}>
@@ -107,6 +115,7 @@ export function ModelPicker({ value, onInput, capability, label, hideLabel, disa
             setTyped(/** @type {HTMLInputElement} */ (event.currentTarget).value);
             setActive("");
           }}
+          onFocus=${() => input.current?.select()}
           onClick=${show}
           onKeyDown=${pressed}
           onBlur=${close}
@@ -118,7 +127,7 @@ export function ModelPicker({ value, onInput, capability, label, hideLabel, disa
       </p>
       ${open &&
       html`
-        <${Popover} anchor=${anchor} onClose=${close} class="picker-popover" style=${{ width: `${anchor.current?.offsetWidth}px` }}>
+        <${Popover} anchor=${anchor} onClose=${close} onMouseDown=${stay} class="picker-popover" style=${{ width: `${anchor.current?.offsetWidth}px` }}>
           <${Options} id=${id} label=${label} groups=${found} current=${current} value=${value} onChoose=${choose} />
         <//>
       `}
@@ -157,8 +166,6 @@ function Options({ id, label, groups, current, value, onChoose }) {
 /** @param {{ id?: string, choice: Choice, isActive: boolean, value: string, onChoose: (id: string) => void }} props */
 function Option({ id, choice, isActive, value, onChoose }) {
   const isAlias = choice.label.startsWith(ALIAS);
-  /** @param {Event} event  taking the press is what keeps the focus in the field */
-  const stay = (event) => event.preventDefault();
   return html`
     <div
       role="option"
@@ -166,8 +173,6 @@ function Option({ id, choice, isActive, value, onChoose }) {
       class=${`picker-option ${isAlias ? "alias" : ""} ${isActive ? "active" : ""}`}
       aria-selected=${String(choice.id === value)}
       aria-disabled=${choice.disabled ? "true" : undefined}
-      onPointerDown=${stay}
-      onMouseDown=${stay}
       onClick=${() => !choice.disabled && onChoose(choice.id)}
     >
       ${choice.state ? html`<${StateDot} state=${standing(choice.state)} />` : html`<span class="picker-nothing"></span>`}
