@@ -76,7 +76,13 @@ export function LogPane({ source, path, storageKey, title, label = title ?? "Log
 
   const nextSize = SIZES[(SIZES.indexOf(size.value) + 1) % SIZES.length] ?? 12;
   const fresh = following ? 0 : feed.shown.come - heldAt.current;
-  const isLost = source ? connection.value !== "open" : trouble !== null;
+  const standing = source ? connection.value : trouble === null ? "open" : trouble === "connecting" ? trouble : "lost";
+  const clear = () => {
+    // What comes with the event stream is kept elsewhere, too, and would be back with the next visit.
+    if (source) logs[source].clear();
+    feed.clear();
+    follow(true);
+  };
   return html`
     <section class="log-pane" aria-label=${label}>
       <div class="log-bar">
@@ -106,10 +112,12 @@ export function LogPane({ source, path, storageKey, title, label = title ?? "Log
           />
           <${CopyButton} label="Copy what is held" text=${() => feed.text()} />
           <${IconButton} icon="download" label="Download what is held" onClick=${() => download(label, feed.text())} />
-          <${IconButton} icon="trash" label="Clear" onClick=${() => (feed.clear(), follow(true))} />
+          <${IconButton} icon="trash" label="Clear" onClick=${clear} />
         </span>
       </div>
-      ${isLost && html`<p class="log-trouble" role="status">${troubleText(source, trouble)}</p>`}
+      ${standing !== "open" && html`
+        <p class="log-trouble" role="status">${troubleText(standing, source ? null : trouble)}</p>
+      `}
       <div class="log-body">
         <${LogView}
           feed=${feed}
@@ -142,11 +150,10 @@ const isSize = (value) => typeof value === "number" && SIZES.includes(value);
 /** @param {unknown} value @returns {value is boolean} */
 const isFlag = (value) => typeof value === "boolean";
 
-/** @param {string | undefined} source @param {string | null} trouble */
-function troubleText(source, trouble) {
-  if (source) return "Not connected: what is here is from before. It goes on as soon as Hostler answers again.";
-  if (trouble === "connecting") return "Connecting…";
-  return `Not connected (${trouble}); trying again. What is here is from before.`;
+/** @param {string} standing @param {string | null} reason */
+function troubleText(standing, reason) {
+  if (standing === "connecting") return "Connecting…";
+  return `Not connected${reason ? ` (${reason})` : ""}; tried again until it is. What is here is from before.`;
 }
 
 /** @param {string} name @param {string} text */
