@@ -49,7 +49,11 @@ test("messages: thoughts, text, a tool and the usage of both ends", () => {
       named({ type: "content_block_delta", index: 0, delta: { type: "thinking_delta", thinking: "Hm." } }) +
       named({ type: "content_block_start", index: 1, content_block: { type: "text", text: "" } }) +
       named({ type: "content_block_delta", index: 1, delta: { type: "text_delta", text: "Yes." } }) +
-      named({ type: "content_block_start", index: 2, content_block: { type: "tool_use", id: "t", name: "look", input: {} } }) +
+      named({
+        type: "content_block_start",
+        index: 2,
+        content_block: { type: "tool_use", id: "t", name: "look", input: {} },
+      }) +
       named({ type: "content_block_delta", index: 2, delta: { type: "input_json_delta", partial_json: '{"a"' } }) +
       named({ type: "content_block_delta", index: 2, delta: { type: "input_json_delta", partial_json: ":1}" } }) +
       named({ type: "message_delta", delta: { stop_reason: "tool_use" }, usage: { output_tokens: 8 } }) +
@@ -90,7 +94,10 @@ test("a chat's tool calls are put together from their pieces", () => {
 
   assert.deepEqual(
     answer.toolCalls.map((call) => [call.name, call.arguments]),
-    [["a", "{}"], ["b", "[]"]],
+    [
+      ["a", "{}"],
+      ["b", "[]"],
+    ],
   );
 });
 
@@ -116,12 +123,18 @@ test("llama-swap's loading text, five characters at a time, is told from thought
   for (const size of [1, 2, 5, 6]) {
     const pieces = text.match(new RegExp(`[^]{1,${size}}`, "g"));
 
-    assert.equal(read("chat", pieces.map((piece) => delta({ reasoning_content: piece })).join("")).reasoning, "I think ━━━━━ so.");
+    assert.equal(
+      read("chat", pieces.map((piece) => delta({ reasoning_content: piece })).join("")).reasoning,
+      "I think ━━━━━ so.",
+    );
   }
 });
 
 test("thoughts that begin with a piece of the marker are thoughts", () => {
-  assert.equal(read("chat", delta({ reasoning_content: "━━" }) + delta({ reasoning_content: " so" })).reasoning, "━━ so");
+  assert.equal(
+    read("chat", delta({ reasoning_content: "━━" }) + delta({ reasoning_content: " so" })).reasoning,
+    "━━ so",
+  );
   assert.equal(read("chat", delta({ reasoning_content: "━━" })).reasoning, "━━");
 });
 
@@ -146,7 +159,11 @@ test("errors in a stream, in each API's words", () => {
 });
 
 test("thoughts between tags at the beginning are no part of the answer", () => {
-  const stream = delta({ content: "<thi" }) + delta({ content: "nk>\nHm.</th" }) + delta({ content: "ink>\n\n" }) + delta({ content: "Yes." });
+  const stream =
+    delta({ content: "<thi" }) +
+    delta({ content: "nk>\nHm.</th" }) +
+    delta({ content: "ink>\n\n" }) +
+    delta({ content: "Yes." });
   const answer = read("chat", stream);
 
   assert.deepEqual([answer.reasoning, answer.content], ["Hm.", "Yes."]);
@@ -175,7 +192,10 @@ test("an answer in one piece is read in each API", () => {
   assert.deepEqual(
     whole("messages", {
       type: "message",
-      content: [{ type: "thinking", thinking: "Hm." }, { type: "text", text: "Yes." }],
+      content: [
+        { type: "thinking", thinking: "Hm." },
+        { type: "text", text: "Yes." },
+      ],
       stop_reason: "end_turn",
     }),
     ["Hm.", "Yes.", "end_turn", true],
@@ -194,7 +214,15 @@ test("an answer in one piece is read in each API", () => {
 });
 
 test("documents of the wrong shape are passed over", () => {
-  const odd = [null, 1, [], { choices: 5 }, { choices: [null] }, { choices: [{ delta: { content: 7, tool_calls: [3] } }] }, { usage: "x" }];
+  const odd = [
+    null,
+    1,
+    [],
+    { choices: 5 },
+    { choices: [null] },
+    { choices: [{ delta: { content: 7, tool_calls: [3] } }] },
+    { usage: "x" },
+  ];
   const answer = read("chat", odd.map(event).join("") + "data: {broken\n\n" + delta({ content: "Yes." }));
 
   assert.deepEqual([answer.content, answer.error], ["Yes.", ""]);

@@ -24,15 +24,25 @@ test("a model is told question and answer in turn, without answers that never ca
 
   assert.deepEqual(
     spoken(turns).map(({ role, text }) => [role, text]),
-    [["user", "b"], ["assistant", "B"], ["user", "c"]],
+    [
+      ["user", "b"],
+      ["assistant", "B"],
+      ["user", "c"],
+    ],
   );
 });
 
 test("what comes before a turn", () => {
   const turns = [asked("1", "a"), answered("2", "A"), asked("3", "b")];
 
-  assert.deepEqual(before(turns, "3").map(({ id }) => id), ["1", "2"]);
-  assert.deepEqual(before(turns, "9").map(({ id }) => id), ["1", "2", "3"]);
+  assert.deepEqual(
+    before(turns, "3").map(({ id }) => id),
+    ["1", "2"],
+  );
+  assert.deepEqual(
+    before(turns, "9").map(({ id }) => id),
+    ["1", "2", "3"],
+  );
 });
 
 test("the oldest conversations go first, the newest never", () => {
@@ -45,13 +55,21 @@ test("the oldest conversations go first, the newest never", () => {
 });
 
 const MEASURED = {
-  totalMs: 3000, firstMs: 1000, lastMs: 3000, queuedMs: -1, swapMs: -1,
-  usage: { input: 5, output: 41, cached: -1 }, timings: { promptPerSecond: -1, perSecond: -1 },
+  totalMs: 3000,
+  firstMs: 1000,
+  lastMs: 3000,
+  queuedMs: -1,
+  swapMs: -1,
+  usage: { input: 5, output: 41, cached: -1 },
+  timings: { promptPerSecond: -1, perSecond: -1 },
 };
 
 test("a speed is the server's, or measured, or not known", () => {
   assert.deepEqual(generationSpeed(MEASURED), { perSecond: 20, isMeasured: true });
-  assert.deepEqual(generationSpeed({ ...MEASURED, timings: { promptPerSecond: 1, perSecond: 33 } }), { perSecond: 33, isMeasured: false });
+  assert.deepEqual(generationSpeed({ ...MEASURED, timings: { promptPerSecond: 1, perSecond: 33 } }), {
+    perSecond: 33,
+    isMeasured: false,
+  });
   assert.equal(generationSpeed({ ...MEASURED, usage: { ...MEASURED.usage, output: -1 } }).perSecond, -1);
   assert.equal(generationSpeed({ ...MEASURED, lastMs: 1001 }).perSecond, -1);
   assert.equal(generationSpeed({ ...MEASURED, firstMs: -1 }).perSecond, -1);
@@ -72,12 +90,25 @@ const MODELS = [
 ];
 const REQUEST = { id: "7", model: "qwen", req_headers: { "X-Request-Id": "mine" } };
 const WAITING = {
-  position: 1, model: "qwen", ticket: 1, request_id: "7", waited_ms: 5, estimated_ms: 4000, overdue: false,
+  position: 1,
+  model: "qwen",
+  ticket: 1,
+  request_id: "7",
+  waited_ms: 5,
+  estimated_ms: 4000,
+  overdue: false,
   held_by: [{ model: "llama", state: "ready", in_flight: 2 }],
 };
 const NOTHING = { queue: [], length: 0, limit: 10, models: {} };
 const circumstances = (changes) => ({
-  model: "qwen", requestId: "mine", queue: NOTHING, inflight: [REQUEST], models: MODELS, isConnected: true, loading: "", ...changes,
+  model: "qwen",
+  requestId: "mine",
+  queue: NOTHING,
+  inflight: [REQUEST],
+  models: MODELS,
+  isConnected: true,
+  loading: "",
+  ...changes,
 });
 
 test("who waits is told its place, who is in the way, and for how long", () => {
@@ -90,23 +121,39 @@ test("who waits is told its place, who is in the way, and for how long", () => {
 });
 
 test("places are counted in words", () => {
-  const place = (position) => explain(circumstances({ queue: { ...NOTHING, queue: [{ ...WAITING, position }] } })).title;
+  const place = (position) =>
+    explain(circumstances({ queue: { ...NOTHING, queue: [{ ...WAITING, position }] } })).title;
 
-  assert.deepEqual([2, 3, 4, 11, 12, 21, 112].map((n) => place(n).split(" ")[0]), ["2nd", "3rd", "4th", "11th", "12th", "21st", "112th"]);
+  assert.deepEqual(
+    [2, 3, 4, 11, 12, 21, 112].map((n) => place(n).split(" ")[0]),
+    ["2nd", "3rd", "4th", "11th", "12th", "21st", "112th"],
+  );
 });
 
 test("a model that is loaded is said to be, with its estimate or that there is none", () => {
-  const queue = (estimated_ms) => ({ ...NOTHING, models: { qwen: { state: "starting", in_flight: 0, waiting: 0, estimated_ms } } });
+  const queue = (estimated_ms) => ({
+    ...NOTHING,
+    models: { qwen: { state: "starting", in_flight: 0, waiting: 0, estimated_ms } },
+  });
 
   assert.deepEqual(explain(circumstances({ queue: queue(9000) })), {
-    stage: "loading", title: "qwen is being loaded", details: [], estimatedMs: 9000,
+    stage: "loading",
+    title: "qwen is being loaded",
+    details: [],
+    estimatedMs: 9000,
   });
   assert.match(explain(circumstances({ queue: queue(null) })).details[0], /not known yet/);
 });
 
 test("a model that is ready reads the question; a peer's is only known by name", () => {
-  assert.equal(explain(circumstances({ inflight: [{ ...REQUEST, model: "llama" }] })).title, "Llama reads the question");
-  assert.equal(explain(circumstances({ inflight: [{ ...REQUEST, model: "far/big" }] })).title, "Waiting for far/big of far");
+  assert.equal(
+    explain(circumstances({ inflight: [{ ...REQUEST, model: "llama" }] })).title,
+    "Llama reads the question",
+  );
+  assert.equal(
+    explain(circumstances({ inflight: [{ ...REQUEST, model: "far/big" }] })).title,
+    "Waiting for far/big of far",
+  );
 });
 
 test("a model that is not loaded reads nothing, even before the queue tells of the request", () => {
@@ -135,13 +182,17 @@ test("stages follow one another, and the first began when it was sent", () => {
   marks = marked(marks, "answering", 3000, 0);
 
   assert.deepEqual(lengths(stretches(marks, 4000)), [
-    { stage: "queued", ms: 1000 }, { stage: "loading", ms: 2000 }, { stage: "answering", ms: 1000 },
+    { stage: "queued", ms: 1000 },
+    { stage: "loading", ms: 2000 },
+    { stage: "answering", ms: 1000 },
   ]);
 });
 
 test("an answer of which nothing was known before has been read in between", () => {
   assert.deepEqual(marked([{ stage: "turn", fromMs: 0 }], "answering", 900, 500), [
-    { stage: "turn", fromMs: 0 }, { stage: "reading", fromMs: 500 }, { stage: "answering", fromMs: 900 },
+    { stage: "turn", fromMs: 0 },
+    { stage: "reading", fromMs: 500 },
+    { stage: "answering", fromMs: 900 },
   ]);
 });
 
@@ -151,28 +202,62 @@ test("whom to talk to: ours that are ready, that say they talk, ours, others'; n
 
   const seer = { id: "seer", state: "stopped", peerID: "", capabilities: { vision: true } };
 
-  assert.deepEqual(talkers([whisper, hidden, MODELS[2], MODELS[1], seer, MODELS[0]]), ["llama", "seer", "qwen", "far/big"]);
+  assert.deepEqual(talkers([whisper, hidden, MODELS[2], MODELS[1], seer, MODELS[0]]), [
+    "llama",
+    "seer",
+    "qwen",
+    "far/big",
+  ]);
 });
 
-const capture = (req_path, body, more = {}) => ({ req_path, req_body: Buffer.from(JSON.stringify(body)).toString("base64"), ...more });
+const capture = (req_path, body, more = {}) => ({
+  req_path,
+  req_body: Buffer.from(JSON.stringify(body)).toString("base64"),
+  ...more,
+});
 const PICTURE = "data:image/png;base64,AAAA";
 
 test("a captured chat is taken apart, and what has no field goes along as it is", () => {
   const replayed = conversationOf(
     capture("/v1/chat/completions", {
-      model: "llama", stream: false, temperature: 0.2, max_tokens: 9, stop: ["a", "b"], min_p: 0.1, tools: [{ type: "function" }],
+      model: "llama",
+      stream: false,
+      temperature: 0.2,
+      max_tokens: 9,
+      stop: ["a", "b"],
+      min_p: 0.1,
+      tools: [{ type: "function" }],
       messages: [
-        { role: "system", content: "Be brief." }, { role: "user", content: "Hällo" }, { role: "assistant", content: "Yes?" },
-        { role: "user", content: [{ type: "text", text: "This?" }, { type: "image_url", image_url: { url: PICTURE } }] },
+        { role: "system", content: "Be brief." },
+        { role: "user", content: "Hällo" },
+        { role: "assistant", content: "Yes?" },
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "This?" },
+            { type: "image_url", image_url: { url: PICTURE } },
+          ],
+        },
       ],
     }),
   );
 
   assert.equal(replayed.model, "llama");
-  assert.deepEqual(replayed.turns.map((turn) => turn.text ?? turn.answer.content), ["Hällo", "Yes?"]);
+  assert.deepEqual(
+    replayed.turns.map((turn) => turn.text ?? turn.answer.content),
+    ["Hällo", "Yes?"],
+  );
   assert.deepEqual(replayed.question, { text: "This?", pictures: [{ url: PICTURE }] });
   const { extra, ...settings } = replayed.settings;
-  assert.deepEqual(settings, { dialect: "chat", system: "Be brief.", temperature: 0.2, maxTokens: 9, topP: null, seed: null, stop: "a\nb" });
+  assert.deepEqual(settings, {
+    dialect: "chat",
+    system: "Be brief.",
+    temperature: 0.2,
+    maxTokens: 9,
+    topP: null,
+    seed: null,
+    stop: "a\nb",
+  });
   assert.deepEqual(JSON.parse(extra), { min_p: 0.1, tools: [{ type: "function" }] });
 });
 
@@ -180,17 +265,33 @@ test("messages and responses are replayed by their own API", () => {
   const source = { type: "base64", media_type: "image/png", data: "AAAA" };
   const messages = conversationOf(
     capture("/v1/messages", {
-      model: "m", system: [{ type: "text", text: "Be brief." }], stop_sequences: ["x"],
-      messages: [{ role: "user", content: [{ type: "image", source }, { type: "text", text: "This?" }] }],
+      model: "m",
+      system: [{ type: "text", text: "Be brief." }],
+      stop_sequences: ["x"],
+      messages: [
+        {
+          role: "user",
+          content: [
+            { type: "image", source },
+            { type: "text", text: "This?" },
+          ],
+        },
+      ],
     }),
   );
   const responses = conversationOf(
     capture("/v1/responses?a=b", { model: "m", instructions: "Be brief.", input: "Hello", max_output_tokens: 3 }),
   );
 
-  assert.deepEqual([messages.settings.dialect, messages.settings.system, messages.settings.stop], ["messages", "Be brief.", "x"]);
+  assert.deepEqual(
+    [messages.settings.dialect, messages.settings.system, messages.settings.stop],
+    ["messages", "Be brief.", "x"],
+  );
   assert.deepEqual(messages.question, { text: "This?", pictures: [{ url: PICTURE }] });
-  assert.deepEqual([responses.settings.dialect, responses.settings.system, responses.settings.maxTokens], ["responses", "Be brief.", 3]);
+  assert.deepEqual(
+    [responses.settings.dialect, responses.settings.system, responses.settings.maxTokens],
+    ["responses", "Be brief.", 3],
+  );
   assert.equal(responses.question.text, "Hello");
 });
 
@@ -205,7 +306,14 @@ test("what cannot be replayed says why", () => {
 });
 
 test("which API a path belongs to", () => {
-  const paths = ["/v1/chat/completions", "/v/messages", "/v1/responses", "/completion", "/v1/messages/count_tokens", "/v1/rerank"];
+  const paths = [
+    "/v1/chat/completions",
+    "/v/messages",
+    "/v1/responses",
+    "/completion",
+    "/v1/messages/count_tokens",
+    "/v1/rerank",
+  ];
 
   assert.deepEqual(paths.map(dialectOf), ["chat", "messages", "responses", "chat", null, null]);
 });

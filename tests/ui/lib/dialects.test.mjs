@@ -26,7 +26,10 @@ test("a chat names its pictures by their data", () => {
     { role: "system", content: "Be brief." },
     {
       role: "user",
-      content: [{ type: "text", text: "What is this?" }, { type: "image_url", image_url: { url: PICTURE.url } }],
+      content: [
+        { type: "text", text: "What is this?" },
+        { type: "image_url", image_url: { url: PICTURE.url } },
+      ],
     },
     { role: "assistant", content: "A cat." },
     { role: "user", content: "Sure?" },

@@ -1,9 +1,9 @@
 /**
  * Markdown as elements: tables and lists, code in colours, formulas.
  *
- * The one place of the page where text becomes HTML. What a model says is hostile until shown otherwise, so there are three lines:
- * lib/markdown-html.js lets almost no HTML of the text through, DOMPurify keeps only the elements and attributes named here, and the
- * page's Content-Security-Policy runs and fetches nothing from elsewhere.
+ * The one place of the page where text becomes HTML. What a model says is hostile until shown otherwise, so there are
+ * three lines: lib/markdown-html.js lets almost no HTML of the text through, DOMPurify keeps only the elements and
+ * attributes named here, and the page's Content-Security-Policy runs and fetches nothing from elsewhere.
  *
  * The reader, the highlighter and the typesetter are loaded when the first text needs them.
  */
@@ -16,13 +16,20 @@ import { plain } from "../lib/bidi.js";
 import { copyText } from "./copy.js";
 
 /** @typedef {import("../vendor/marked.js").Token} Token */
-/** @typedef {{ lexer(text: string): Token[], parser(tokens: Token[]): string, clean(html: string): DocumentFragment, cleanMath(html: string): DocumentFragment, cleanCode(html: string): DocumentFragment }} Engine */
+/**
+ * @typedef {object} Engine
+ * @property {(text: string) => Token[]} lexer
+ * @property {(tokens: Token[]) => string} parser
+ * @property {(html: string) => DocumentFragment} clean
+ * @property {(html: string) => DocumentFragment} cleanMath
+ * @property {(html: string) => DocumentFragment} cleanCode
+ */
 /** @typedef {typeof import("../vendor/highlight.js").default} Highlighter */
 /** @typedef {typeof import("../vendor/katex.js").default} Typesetter */
 
 const TAGS = (
-  "a b blockquote br code del details dd dl dt em h1 h2 h3 h4 h5 h6 hr i img input kbd li mark ol p pre s small span strong sub summary " +
-  "sup table tbody td th thead tr u ul"
+  "a b blockquote br code del details dd dl dt em h1 h2 h3 h4 h5 h6 hr i img input kbd li mark ol p pre s small " +
+  "span strong sub summary sup table tbody td th thead tr u ul"
 ).split(" ");
 const ATTRIBUTES = ["href", "title", "src", "alt", "class", "start", "align", "type", "checked", "disabled"];
 const CLASSES = /^(?:language-[\w+#.-]{1,40}|math-inline|math-display|dead-link|hljs-[\w-]+)$/;
@@ -55,7 +62,10 @@ function later(load) {
 }
 
 const engine = later(async () => {
-  const [{ Marked }, { default: purify }] = await Promise.all([import("../vendor/marked.js"), import("../vendor/purify.js")]);
+  const [{ Marked }, { default: purify }] = await Promise.all([
+    import("../vendor/marked.js"),
+    import("../vendor/purify.js"),
+  ]);
   const origin = location.origin;
   const marked = new Marked({ gfm: true, breaks: true });
   marked.use({
@@ -76,17 +86,25 @@ const engine = later(async () => {
     own.setConfig({ ...common, ...rules });
     own.addHook("uponSanitizeAttribute", (_element, attribute) => {
       if (attribute.attrName !== "class") return;
-      attribute.attrValue = attribute.attrValue.split(/\s+/).filter((name) => CLASSES.test(name)).join(" ");
+      attribute.attrValue = attribute.attrValue
+        .split(/\s+/)
+        .filter((name) => CLASSES.test(name))
+        .join(" ");
       attribute.keepAttr = attribute.attrValue !== "";
     });
-    return (/** @type {string} */ text) => /** @type {DocumentFragment} */ (/** @type {unknown} */ (own.sanitize(text)));
+    return (/** @type {string} */ text) =>
+      /** @type {DocumentFragment} */ (/** @type {unknown} */ (own.sanitize(text)));
   };
   return /** @type {Engine} */ ({
     lexer: (text) => marked.lexer(text),
     parser: (tokens) => marked.parser(tokens),
     clean: sanitiser({ ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ATTRIBUTES }),
     cleanCode: sanitiser({ ALLOWED_TAGS: ["span"], ALLOWED_ATTR: ["class"] }),
-    cleanMath: sanitiser({ USE_PROFILES: { mathMl: true }, ADD_TAGS: ["semantics"], FORBID_ATTR: ["style", "class", "href", "mathbackground"] }),
+    cleanMath: sanitiser({
+      USE_PROFILES: { mathMl: true },
+      ADD_TAGS: ["semantics"],
+      FORBID_ATTR: ["style", "class", "href", "mathbackground"],
+    }),
   });
 });
 
@@ -94,14 +112,18 @@ const highlighter = later(async () => /** @type {Highlighter} */ ((await import(
 const typesetter = later(async () => /** @type {Typesetter} */ ((await import("../vendor/katex.js")).default));
 
 /**
- * @param {{ text: string, streaming?: boolean }} props streaming: more will be appended, and only the last block is made anew
+ * @param {{ text: string, streaming?: boolean }} props
+ *   streaming: more will be appended, and only the last block is made anew
  */
 export function Markdown({ text, streaming = false }) {
   const made = engine();
   const blocks = useMemo(() => made && new Blocks(made.lexer), [made]);
   // What is settled is handed to Preact as the same node, which it need not look at again.
   const settled = useMemo(() => new WeakMap(), [made, streaming]);
-  if (!made || !blocks) return html`<div class="markdown plain" dir="auto">${text}</div>`;
+  if (!made || !blocks)
+    return html`
+      <div class="markdown plain" dir="auto">${text}</div>
+    `;
   const tokens = blocks.read(text, streaming);
   /**
    * @param {Token} token
@@ -111,11 +133,15 @@ export function Markdown({ text, streaming = false }) {
     const isLast = streaming && index === tokens.length - 1;
     const known = isLast ? undefined : settled.get(token);
     if (known) return known;
-    const node = html`<${Block} key=${index} engine=${made} token=${token} isWhole=${!streaming} streaming=${isLast} />`;
+    const node = html`
+      <${Block} key=${index} engine=${made} token=${token} isWhole=${!streaming} streaming=${isLast} />
+    `;
     if (!isLast) settled.set(token, node);
     return node;
   };
-  return html`<div class="markdown">${tokens.map(block)}</div>`;
+  return html`
+    <div class="markdown">${tokens.map(block)}</div>
+  `;
 }
 
 /**
@@ -125,7 +151,8 @@ export function Markdown({ text, streaming = false }) {
  */
 function Block({ engine: made, token, isWhole, streaming }) {
   const place = useRef(/** @type {HTMLDivElement | null} */ (null));
-  // Once the text is whole, a link may have got its address by a line far below: the HTML says whether anything has changed.
+  // Once the text is whole, a link may have got its address by a line far below: the HTML says whether anything has
+  // changed.
   const text = useMemo(() => made.parser([token]), [made, token.raw, isWhole]);
   useLayoutEffect(
     // Runs again when the highlighter or the typesetter has arrived, if this block has asked for it.
@@ -137,7 +164,9 @@ function Block({ engine: made, token, isWhole, streaming }) {
       }),
     [text, streaming],
   );
-  return html`<div class="markdown-block" dir="auto" ref=${place}></div>`;
+  return html`
+    <div class="markdown-block" dir="auto" ref=${place}></div>
+  `;
 }
 
 /**
@@ -173,7 +202,14 @@ function typeset(formula, made) {
   if (!katex) return;
   const displayMode = formula.classList.contains("math-display");
   try {
-    const options = { displayMode, output: /** @type {const} */ ("mathml"), throwOnError: true, strict: /** @type {const} */ ("ignore"), maxSize: 20, maxExpand: 500 };
+    const options = {
+      displayMode,
+      output: /** @type {const} */ ("mathml"),
+      throwOnError: true,
+      strict: /** @type {const} */ ("ignore"),
+      maxSize: 20,
+      maxExpand: 500,
+    };
     const text = katex
       .renderToString(formula.textContent ?? "", options)
       // The TeX, which would be shown as text.
@@ -218,7 +254,8 @@ function frame(pre, made, streaming) {
   pre.replaceWith(box);
   pre.tabIndex = 0;
   box.append(head, pre);
-  const coloured = language && text.length < (streaming ? MOST_WHILE_STREAMING : MOST_COLOURED) ? colours(text, language) : null;
+  const coloured =
+    language && text.length < (streaming ? MOST_WHILE_STREAMING : MOST_COLOURED) ? colours(text, language) : null;
   if (coloured !== null) code.replaceChildren(made.cleanCode(coloured));
   unhide(code);
 }
@@ -243,7 +280,10 @@ function unhide(code) {
   const texts = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     const node = /** @type {Text} */ (texts.currentNode);
-    const shown = node.data.split(/(\s+)/).map((part) => (/^[ \t\n]*$/.test(part) ? part : plain(part))).join("");
+    const shown = node.data
+      .split(/(\s+)/)
+      .map((part) => (/^[ \t\n]*$/.test(part) ? part : plain(part)))
+      .join("");
     if (shown !== node.data) node.data = shown;
   }
 }

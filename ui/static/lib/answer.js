@@ -1,8 +1,8 @@
 /**
  * A model's answer, read as it arrives, in each of the three APIs. PURE.
  *
- * An answer may also be one JSON document (a server that cannot stream, an error) or an error written into a stream that had
- * begun. What is said before the model speaks, while it is loaded, is `loading` and no part of the answer.
+ * An answer may also be one JSON document (a server that cannot stream, an error) or an error written into a stream
+ * that had begun. What is said before the model speaks, while it is loaded, is `loading` and no part of the answer.
  */
 
 import { EventStream } from "./event-stream.js";

@@ -60,8 +60,8 @@ export function before(turns, id) {
 }
 
 /**
- * Returns what a model is told of the conversation. Answers that failed before their first word are left out, and so are questions
- * that nobody has answered, but for the last: APIs want both to alternate.
+ * Returns what a model is told of the conversation. Answers that failed before their first word are left out, and so
+ * are questions that nobody has answered, but for the last: APIs want both to alternate.
  *
  * @param {readonly ChatTurn[]} turns
  * @returns {Turn[]}

@@ -6,10 +6,16 @@
 
 /** @type {Record<number, Words>} */
 const BY_STATUS = {
-  400: { title: "The request was not understood", advice: "The parameters in the settings may not suit this model's server." },
+  400: {
+    title: "The request was not understood",
+    advice: "The parameters in the settings may not suit this model's server.",
+  },
   401: { title: "A key is needed", advice: "" },
   403: { title: "This is not allowed", advice: "" },
-  404: { title: "There is no such model", advice: "Choose another model, or see whether the active profile has disabled it." },
+  404: {
+    title: "There is no such model",
+    advice: "Choose another model, or see whether the active profile has disabled it.",
+  },
   413: { title: "This is too much", advice: "Leave out pictures, or begin a new chat." },
   429: { title: "Too many at once", advice: "Wait until one of the others is done." },
   500: { title: "The model could not be started", advice: "", hasLog: true },
@@ -23,6 +29,7 @@ const BY_STATUS = {
  * @returns {Words}
  */
 export function wordsOf(status) {
-  if (status === 0) return { title: "Hostler could not be reached", advice: "It may have been stopped, or the network is gone." };
+  if (status === 0)
+    return { title: "Hostler could not be reached", advice: "It may have been stopped, or the network is gone." };
   return BY_STATUS[status] ?? { title: `The answer was an error (${status})`, advice: "" };
 }

@@ -4,14 +4,20 @@
 /** @typedef {import("../types.js").Ability} Ability */
 
 /** Who says one of these of itself most likely does nothing else. */
-const OTHER_TRADES = /** @type {Ability[]} */ (["audio_speech", "audio_transcriptions", "image_generation", "image_to_image", "reranker"]);
+const OTHER_TRADES = /** @type {Ability[]} */ ([
+  "audio_speech",
+  "audio_transcriptions",
+  "image_generation",
+  "image_to_image",
+  "reranker",
+]);
 
 /** Only who talks has these. */
 const TALK = /** @type {Ability[]} */ (["function_calling", "vision"]);
 
 /**
- * Returns the ids of the models that are likely to chat: those of this machine first, and among them those that are ready, then
- * those that say so.
+ * Returns the ids of the models that are likely to chat: those of this machine first, and among them those that are
+ * ready, then those that say so.
  *
  * @param {readonly Model[]} models
  * @returns {string[]}

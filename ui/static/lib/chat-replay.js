@@ -1,8 +1,8 @@
 /**
  * A captured request, read back into what the chat is made of. PURE.
  *
- * The request may have been made by any client: of what the chat has no place for (tools, say) the members go into `extra`, so
- * that what is sent again says the same.
+ * The request may have been made by any client: of what the chat has no place for (tools, say) the members go into
+ * `extra`, so that what is sent again says the same.
  */
 
 /** @typedef {import("./chat-conversation.js").ChatTurn} ChatTurn */
@@ -24,8 +24,10 @@
 
 /** Members that have a field of their own, or are the page's business. */
 const TAKEN = new Set(
-  ("model messages input prompt system instructions stream stream_options temperature top_p seed stop stop_sequences max_tokens " +
-    "max_completion_tokens max_output_tokens store n_predict").split(" "),
+  (
+    "model messages input prompt system instructions stream stream_options temperature top_p seed stop " +
+    "stop_sequences max_tokens max_completion_tokens max_output_tokens store n_predict"
+  ).split(" "),
 );
 
 /**
@@ -57,7 +59,10 @@ export function conversationOf(capture) {
       maxTokens: numberOf(body.max_tokens ?? body.max_completion_tokens ?? body.max_output_tokens ?? body.n_predict),
       topP: numberOf(body.top_p),
       seed: numberOf(body.seed),
-      stop: [body.stop ?? body.stop_sequences ?? []].flat().filter((each) => typeof each === "string").join("\n"),
+      stop: [body.stop ?? body.stop_sequences ?? []]
+        .flat()
+        .filter((each) => typeof each === "string")
+        .join("\n"),
       extra: Object.keys(extra).length ? JSON.stringify(extra, null, 2) : "",
     },
   };
@@ -103,7 +108,9 @@ function texts(content) {
   if (typeof content === "string") return { text: content, pictures: [] };
   if (!Array.isArray(content)) return { text: "", pictures: [] };
   const parts = content.filter(isObject);
-  const words = parts.map((part) => (typeof part.text === "string" ? part.text : typeof part.content === "string" ? part.content : ""));
+  const words = parts.map((part) =>
+    typeof part.text === "string" ? part.text : typeof part.content === "string" ? part.content : "",
+  );
   return { text: words.filter(Boolean).join("\n"), pictures: parts.flatMap(pictureOf) };
 }
 

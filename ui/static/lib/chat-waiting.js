@@ -37,7 +37,12 @@ export function explain({ model, requestId, queue, inflight, models, isConnected
   if (!isConnected) {
     const told = loading ? [sentence(loading)] : [];
     const title = "Waiting for the answer";
-    return { stage: "unknown", title, details: [...told, "The line to Hostler's news is down: the queue is not known."], estimatedMs: null };
+    return {
+      stage: "unknown",
+      title,
+      details: [...told, "The line to Hostler's news is down: the queue is not known."],
+      estimatedMs: null,
+    };
   }
   const request = [...inflight].find((each) => each.req_headers[HEADER] === requestId);
   if (!request) {
@@ -51,12 +56,14 @@ export function explain({ model, requestId, queue, inflight, models, isConnected
   const name = called(id);
   const entry = queue.queue.find((each) => each.request_id === request.id);
   if (entry) return queued(entry, queue, called);
-  if (known?.peerID) return { stage: "reading", title: `Waiting for ${name} of ${known.peerID}`, details: [], estimatedMs: null };
+  if (known?.peerID)
+    return { stage: "reading", title: `Waiting for ${name} of ${known.peerID}`, details: [], estimatedMs: null };
   const told = queue.models[known?.id ?? id];
   const state = told?.state ?? known?.state;
   if (state === "starting") return loadingModel(name, told?.estimated_ms ?? null);
   // The queue is told of a little later than the request.
-  if (state === "stopped" || state === "stopping") return { stage: "queued", title: `In line for ${name}`, details: [], estimatedMs: null };
+  if (state === "stopped" || state === "stopping")
+    return { stage: "queued", title: `In line for ${name}`, details: [], estimatedMs: null };
   return { stage: "reading", title: `${name} reads the question`, details: [], estimatedMs: null };
 }
 
@@ -92,7 +99,8 @@ function loadingModel(name, estimatedMs) {
 function holder({ model, state, in_flight: requests }) {
   if (state === "stopping") return `${model} is being stopped to make room.`;
   if (state === "starting") return `${model} is being loaded for somebody else, and has to go first.`;
-  if (requests > 0) return `${model} has to go first; it still answers ${requests === 1 ? "a request" : `${requests} requests`}.`;
+  if (requests > 0)
+    return `${model} has to go first; it still answers ${requests === 1 ? "a request" : `${requests} requests`}.`;
   return `${model} has to go first.`;
 }
 

@@ -17,8 +17,8 @@ export const STAGES = /** @type {Record<Stage, string>} */ ({
 /**
  * Returns *marks* with one more, if it is news.
  *
- * What a request does is only known some time after it was sent: its first stage began when it was sent. One that is answered
- * before anything was known of it has been read in between.
+ * What a request does is only known some time after it was sent: its first stage began when it was sent. One that is
+ * answered before anything was known of it has been read in between.
  *
  * @param {readonly Mark[]} marks
  * @param {Stage} stage
@@ -44,7 +44,11 @@ export function marked(marks, stage, nowMs, sentMs) {
  * @returns {Stretch[]}
  */
 export function stretches(marks, endMs) {
-  return marks.map(({ stage, fromMs }, index) => ({ stage, fromMs, toMs: Math.max(marks[index + 1]?.fromMs ?? endMs, fromMs) }));
+  return marks.map(({ stage, fromMs }, index) => ({
+    stage,
+    fromMs,
+    toMs: Math.max(marks[index + 1]?.fromMs ?? endMs, fromMs),
+  }));
 }
 
 /**

@@ -1,8 +1,9 @@
 /**
  * Server-sent events, read piece by piece as they arrive. PURE.
  *
- * More patient than the standard, because not every model server keeps to it: a line that is a JSON document by itself counts as
- * an event (an error written without `data:` at the end of a stream), and the last event need not be followed by an empty line.
+ * More patient than the standard, because not every model server keeps to it: a line that is a JSON document by
+ * itself counts as an event (an error written without `data:` at the end of a stream), and the last event need not be
+ * followed by an empty line.
  */
 
 /** @typedef {{ event: string, data: string }} StreamEvent */

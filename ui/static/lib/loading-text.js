@@ -1,8 +1,8 @@
 /**
  * What Hostler says in an OpenAI stream while a model is loaded, told from what the model thinks. PURE.
  *
- * With `sendLoadingState` the stream opens with thoughts between two lines of `━━━━━` (app/proxy/loading_text.py); llama-swap, as
- * a peer, sends the same, five characters at a time.
+ * With `sendLoadingState` the stream opens with thoughts between two lines of `━━━━━` (app/proxy/loading_text.py);
+ * llama-swap, as a peer, sends the same, five characters at a time.
  */
 
 export const MARKER = "━━━━━";
@@ -14,7 +14,9 @@ export class LoadingText {
   #held = "";
   #text = "";
 
-  /** The newest line that says something, without the dots that only show that time passes; empty: nothing is loaded. */
+  /**
+   * The newest line that says something, without the dots that only show that time passes; empty: nothing is loaded.
+   */
   get status() {
     if (this.#state !== "loading") return "";
     const lines = this.#text.split("\n").map((line) => line.replace(/[\s.]+$/, "").trim());

@@ -1,9 +1,10 @@
 /**
  * Markdown that is still being written, cut into blocks of which only the last can change. PURE.
  *
- * Reading a whole answer anew for each word would take longer the longer it is. What comes before the last block is settled once
- * that block is under way: only the rest is read again. When the text is complete it is read once as a whole, so that in the end
- * it looks as it should even where this was wrong, such as a link whose address stands at the very end.
+ * Reading a whole answer anew for each word would take longer the longer it is. What comes before the last block is
+ * settled once that block is under way: only the rest is read again. When the text is complete it is read once as a
+ * whole, so that in the end it looks as it should even where this was wrong, such as a link whose address stands at
+ * the very end.
  */
 
 /** @typedef {{ type: string, raw: string }} Token */
@@ -13,8 +14,8 @@
  */
 
 /**
- * How long the beginning of a block must be before the one in front of it is settled: `2` is a paragraph, but `2. ` goes on with
- * the list in front of it.
+ * How long the beginning of a block must be before the one in front of it is settled: `2` is a paragraph, but `2. `
+ * goes on with the list in front of it.
  */
 const SETTLED_AFTER = 14;
 

@@ -1,14 +1,18 @@
 /**
  * What becomes of links, pictures and HTML in a model's markdown. PURE.
  *
- * The text is hostile until shown otherwise: a model repeats what it has read. So its HTML is shown as text but for a few tags
- * without attributes, a link leads only to other sites (to our own it would be a button: `GET /unload`), and nothing is fetched.
- * The sanitiser that components/markdown.js runs over the result is the second line, not the only one.
+ * The text is hostile until shown otherwise: a model repeats what it has read. So its HTML is shown as text but for a
+ * few tags without attributes, a link leads only to other sites (to our own it would be a button: `GET /unload`), and
+ * nothing is fetched. The sanitiser that components/markdown.js runs over the result is the second line, not the only
+ * one.
  */
 
 /** Tags that models write and that do nothing, as long as they have no attributes. */
 const BARE_TAGS = new Set(
-  "b i em strong s del u sub sup br hr kbd mark small details summary p ul ol li table thead tbody tr td th blockquote".split(" "),
+  (
+    "b i em strong s del u sub sup br hr kbd mark small details summary p ul ol li " +
+    "table thead tbody tr td th blockquote"
+  ).split(" "),
 );
 
 const PICTURE = /^data:image\/(?:png|jpeg|gif|webp);base64,[a-z0-9+/=\s]+$/i;
@@ -58,9 +62,11 @@ export function linkTarget(href, origin) {
  */
 export function htmlAsText(raw, isBlock) {
   const pieces = raw.split(/(<[^<>]*>)/);
-  const isBare = (/** @type {string} */ tag) => BARE_TAGS.has(/^<\/?([a-z]+\d?)\s*\/?>$/i.exec(tag)?.[1].toLowerCase() ?? "");
+  const isBare = (/** @type {string} */ tag) =>
+    BARE_TAGS.has(/^<\/?([a-z]+\d?)\s*\/?>$/i.exec(tag)?.[1].toLowerCase() ?? "");
   const tags = pieces.filter((_, index) => index % 2 === 1);
-  if (isBlock && !tags.every(isBare)) return `<pre><code class="language-html">${escaped(raw.trimEnd())}</code></pre>\n`;
+  if (isBlock && !tags.every(isBare))
+    return `<pre><code class="language-html">${escaped(raw.trimEnd())}</code></pre>\n`;
   return pieces.map((piece, index) => (index % 2 === 1 && isBare(piece) ? piece : escaped(piece))).join("");
 }
 

@@ -1,8 +1,9 @@
 /**
  * Formulas in markdown: `$…$`, `$$…$$`, `\(…\)` and `\[…\]`, as extensions for marked. PURE.
  *
- * They come out as `<code class="math-inline">` or `math-display` with the TeX as text: typeset later, readable if never.
- * Sums of money are no formulas: `$` begins one only before something that is no space, and ends it only after such and before no digit.
+ * They come out as `<code class="math-inline">` or `math-display` with the TeX as text: typeset later, readable if
+ * never. Sums of money are no formulas: `$` begins one only before something that is no space, and ends it only after
+ * such and before no digit.
  */
 
 import { escaped } from "./markdown-html.js";

@@ -27,7 +27,9 @@ export class ThinkTags {
     if (this.#state === "unknown") {
       const start = this.#held.trimStart();
       if (!start.startsWith(OPENING)) {
-        return OPENING.startsWith(start) ? { content: "", reasoning: "" } : { content: this.#giveBack(), reasoning: "" };
+        return OPENING.startsWith(start)
+          ? { content: "", reasoning: "" }
+          : { content: this.#giveBack(), reasoning: "" };
       }
       this.#state = "thinking";
       this.#held = start.slice(OPENING.length).trimStart();

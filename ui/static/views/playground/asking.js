@@ -14,7 +14,10 @@ import { begin, withSession } from "./jobs.js";
 /** @typedef {import("../../lib/dialects.js").DialectName} DialectName */
 /** @typedef {import("../../lib/dialects.js").Question} Question */
 /** @typedef {"waiting" | "answering" | "done" | "stopped" | "failed"} AskingState */
-/** @typedef {{ status: number, message: string }} Failure - status 0: there was no answer; -1: it broke off or told of an error */
+/**
+ * @typedef {{ status: number, message: string }} Failure
+ *   status 0: there was no answer; -1: it broke off, or told of an error
+ */
 
 export class Asking {
   /** Sent with the request, and found again in what Hostler tells of requests in flight. */
@@ -109,7 +112,8 @@ export class Asking {
       this.#swapMs = milliseconds(response.headers.get("x-hostler-swap-ms"));
       await this.#read(response);
       if (this.#reader.error) this.#fail(-1, this.#reader.error);
-      else if (!this.#reader.complete) this.#fail(-1, "The answer ended before its end: the line or the model's server broke.");
+      else if (!this.#reader.complete)
+        this.#fail(-1, "The answer ended before its end: the line or the model's server broke.");
       else this.state.value = "done";
     } catch (error) {
       if (isAbort(error)) this.state.value = "stopped";

@@ -34,15 +34,31 @@ export function ChatHistory({ onOpened }) {
   };
   return html`
     <${Button} class="chat-new" icon="plus" onClick=${() => (begin(), onOpened())}>New chat<//>
-    ${history.value.length === 0 && html`<p class="faint small-text chat-none">Conversations are kept here, in this browser only.</p>`}
+    ${
+      history.value.length === 0 &&
+      html`
+        <p class="faint small-text chat-none">Conversations are kept here, in this browser only.</p>
+      `
+    }
     <ul class="chat-list">
       ${history.value.map(
         ({ id, title, updatedAt }) => html`
           <li key=${id} class="chat-list-entry" data-current=${id === conversation.value.id ? "" : undefined}>
-            <button type="button" aria-current=${id === conversation.value.id ? "true" : undefined} onClick=${() => choose(id)}>
+            <button
+              type="button"
+              aria-current=${id === conversation.value.id ? "true" : undefined}
+              onClick=${() => choose(id)}
+            >
               <span class="clip" dir="auto">${plain(title)}</span>
               <span class="faint small-text" title=${absoluteTime(updatedAt)}>
-                ${busy.value.has(id) ? html`<span class="chat-pulse" aria-hidden="true"></span> being answered` : relativeTime(updatedAt, nowMs)}
+                ${
+                  busy.value.has(id)
+                    ? html`
+                        <span class="chat-pulse" aria-hidden="true"></span>
+                        being answered
+                      `
+                    : relativeTime(updatedAt, nowMs)
+                }
               </span>
             </button>
             <${IconButton} icon="trash" label=${`Delete “${plain(title)}”`} onClick=${() => erase(id, title)} />
@@ -50,14 +66,29 @@ export function ChatHistory({ onOpened }) {
         `,
       )}
     </ul>
-    ${isFleeting.value && html`<p class="notice busy small-text">This browser stores nothing here: conversations last until the page is closed.</p>`}
-    ${history.value.length > 1 && html`<${Button} kind="quiet" icon="trash" onClick=${() => setAsking(true)}>Delete all<//>`}
+    ${
+      isFleeting.value &&
+      html`
+        <p class="notice busy small-text">
+          This browser stores nothing here: conversations last until the page is closed.
+        </p>
+      `
+    }
+    ${
+      history.value.length > 1 &&
+      html`
+        <${Button} kind="quiet" icon="trash" onClick=${() => setAsking(true)}>Delete all<//>
+      `
+    }
     <${Dialog}
       open=${isAsking}
       onClose=${() => setAsking(false)}
       title="Delete all conversations?"
       size="small"
-      footer=${html`<${Button} onClick=${() => setAsking(false)}>Keep them<//><${Button} kind="danger" onClick=${clear}>Delete ${plural(history.value.length, "conversation")}<//>`}
+      footer=${html`
+        <${Button} onClick=${() => setAsking(false)}>Keep them<//>
+        <${Button} kind="danger" onClick=${clear}>Delete ${plural(history.value.length, "conversation")}<//>
+      `}
     >
       <p>They are kept in this browser only, so nobody can bring them back.</p>
     <//>

@@ -64,12 +64,22 @@ function reset() {
 /** Returns the settings as members of a question. */
 export function chosenParameters() {
   const { system, temperature, maxTokens, topP, seed, stop, extra } = settings.value;
-  return { system, temperature, maxTokens, topP, seed, stop: stop.split("\n").filter(Boolean), extra: parseExtra(extra).extra };
+  return {
+    system,
+    temperature,
+    maxTokens,
+    topP,
+    seed,
+    stop: stop.split("\n").filter(Boolean),
+    extra: parseExtra(extra).extra,
+  };
 }
 
 /** How many parameters differ from the defaults: shown where the settings are closed. */
 export const changedCount = computed(
-  () => Object.entries(settings.value).filter(([key, value]) => value !== DEFAULTS[/** @type {keyof ChatSettings} */ (key)]).length,
+  () =>
+    Object.entries(settings.value).filter(([key, value]) => value !== DEFAULTS[/** @type {keyof ChatSettings} */ (key)])
+      .length,
 );
 
 export function ChatSettings() {
@@ -77,16 +87,21 @@ export function ChatSettings() {
   const { error } = parseExtra(now.extra);
   return html`
     <div class="chat-settings stack">
-      ${borrowed.value &&
-      html`
-        <div class="notice info">
-          <p class="grow">These are the captured request's, not your own.</p>
-          <${Button} onClick=${() => borrow(null)}>Back to mine<//>
-        </div>
-      `}
+      ${
+        borrowed.value &&
+        html`
+          <div class="notice info">
+            <p class="grow">These are the captured request's, not your own.</p>
+            <${Button} onClick=${() => borrow(null)}>Back to mine<//>
+          </div>
+        `
+      }
       <${Select}
         label="API"
-        hint=${html`Asked by <code>POST ${DIALECTS.find(({ id }) => id === now.dialect)?.path}</code>`}
+        hint=${html`
+          Asked by${" "}
+          <code>POST ${DIALECTS.find(({ id }) => id === now.dialect)?.path}</code>
+        `}
         value=${now.dialect}
         onInput=${(/** @type {DialectName} */ dialect) => change({ dialect })}
         options=${DIALECTS.map(({ id, label }) => ({ value: id, label }))}
@@ -100,9 +115,15 @@ export function ChatSettings() {
       />
       <${Slider}
         label="Temperature"
-        hint=${now.temperature === null
-          ? "Not sent: the server's own."
-          : html`<button type="button" class="chat-leave" onClick=${() => change({ temperature: null })}>Leave it to the server</button>`}
+        hint=${
+          now.temperature === null
+            ? "Not sent: the server's own."
+            : html`
+                <button type="button" class="chat-leave" onClick=${() => change({ temperature: null })}>
+                  Leave it to the server
+                </button>
+              `
+        }
         min=${0}
         max=${2}
         step=${0.05}

@@ -1,8 +1,8 @@
 /**
  * The chat's conversations as they go on, whether the chat is shown or not.
  *
- * A conversation is live while it is open or being answered: an answer arrives in its own conversation, also when another one, or
- * another page, has been opened since.
+ * A conversation is live while it is open or being answered: an answer arrives in its own conversation, also when
+ * another one, or another page, has been opened since.
  */
 
 import { batch, computed, signal } from "../../html.js";
@@ -153,7 +153,13 @@ async function answer() {
     const asked = answered.get(id);
     // Forgotten in the meantime.
     if (!asked) return;
-    const said = { ...asked, turns: [...asked.turns, { id: current.requestId, role: /** @type {const} */ ("assistant"), answer: current.answered() }] };
+    const said = {
+      ...asked,
+      turns: [
+        ...asked.turns,
+        { id: current.requestId, role: /** @type {const} */ ("assistant"), answer: current.answered() },
+      ],
+    };
     if (openConversation.value.id === id) openConversation.value = said;
     keep(said);
   });

@@ -13,7 +13,18 @@ import { stored } from "../../state/settings.js";
 import { Answer } from "./answer.js";
 import { ChatHistory } from "./chat-history.js";
 import { changedCount, ChatSettings } from "./chat-settings.js";
-import { asking, begin, conversation, draft, draftPictures, edit, model, regenerate, send, stop } from "./chat-state.js";
+import {
+  asking,
+  begin,
+  conversation,
+  draft,
+  draftPictures,
+  edit,
+  model,
+  regenerate,
+  send,
+  stop,
+} from "./chat-state.js";
 import { Composer } from "./composer.js";
 import { useFollow } from "./follow.js";
 import { Pictures } from "./pictures.js";
@@ -48,13 +59,27 @@ export default function Chat() {
   };
   return html`
     <div class="chat">
-      <${SidePanel} isOpen=${isHistoryOpen} label="Conversations" side="start"><${ChatHistory} onOpened=${() => closeOnPhone(isHistoryOpen)} /><//>
+      <${SidePanel} isOpen=${isHistoryOpen} label="Conversations" side="start">
+        <${ChatHistory} onOpened=${() => closeOnPhone(isHistoryOpen)} />
+      <//>
       <div class="chat-main">
         <div class="chat-bar">
-          <${IconButton} icon="clock" label="Conversations" pressed=${isHistoryOpen.value} onClick=${() => (isHistoryOpen.value = !isHistoryOpen.value)} />
-          <${ModelPicker} label="Model" hideLabel value=${model.value} onInput=${(/** @type {string} */ value) => (model.value = value)} />
+          <${IconButton}
+            icon="clock"
+            label="Conversations"
+            pressed=${isHistoryOpen.value}
+            onClick=${() => (isHistoryOpen.value = !isHistoryOpen.value)}
+          />
+          <${ModelPicker}
+            label="Model"
+            hideLabel
+            value=${model.value}
+            onInput=${(/** @type {string} */ value) => (model.value = value)}
+          />
           <span class="grow"></span>
-          <${Button} class="chat-bar-new" icon="plus" disabled=${said.length === 0} onClick=${begin} title="New chat"><span>New chat</span><//>
+          <${Button} class="chat-bar-new" icon="plus" disabled=${said.length === 0} onClick=${begin} title="New chat">
+            <span>New chat</span>
+          <//>
           <${IconButton}
             icon="settings"
             class=${changedCount.value ? "chat-changed" : ""}
@@ -63,22 +88,54 @@ export default function Chat() {
             onClick=${() => (isSettingsOpen.value = !isSettingsOpen.value)}
           />
         </div>
-        <div class="chat-scroll"><div class="chat-turns" ref=${turns}>
-          ${isEmpty && html`<${Empty} icon="playground" title="Ask a model something">It is loaded when it is needed; while you wait, you are told why.<//>`}
-          ${[
-            ...said.map((turn, index) =>
-              turn.role === "user"
-                ? html`<${Asked} key=${turn.id} turn=${turn} />`
-                : html`<${Answered} key=${turn.id} turn=${turn} isLast=${index === said.length - 1} />`,
-            ),
-            // With the key that it will have as a turn: it stays the same element.
-            current && html`<${Answered} key=${current.requestId} asking=${current} />`,
-          ]}
-          ${!current && said.at(-1)?.role === "user" && html`<p class="chat-unanswered"><span class="soft">Not answered.</span> <${Button} icon="send" disabled=${!model.value} onClick=${() => regenerate()}>Ask it<//></p>`}
-        </div></div>
+        <div class="chat-scroll">
+          <div class="chat-turns" ref=${turns}>
+            ${
+              isEmpty &&
+              html`
+                <${Empty} icon="playground" title="Ask a model something">
+                  It is loaded when it is needed; while you wait, you are told why.
+                <//>
+              `
+            }
+            ${[
+              ...said.map((turn, index) =>
+                turn.role === "user"
+                  ? html`
+                      <${Asked} key=${turn.id} turn=${turn} />
+                    `
+                  : html`
+                      <${Answered} key=${turn.id} turn=${turn} isLast=${index === said.length - 1} />
+                    `,
+              ),
+              // With the key that it will have as a turn: it stays the same element.
+              current &&
+                html`
+                  <${Answered} key=${current.requestId} asking=${current} />
+                `,
+            ]}
+            ${
+              !current &&
+              said.at(-1)?.role === "user" &&
+              html`
+                <p class="chat-unanswered">
+                  <span class="soft">Not answered.</span>
+                  <${Button} icon="send" disabled=${!model.value} onClick=${() => regenerate()}>Ask it<//>
+                </p>
+              `
+            }
+          </div>
+        </div>
         <div class="chat-write">
-          <p class="unseen" role="status">${current ? "" : said.at(-1)?.role === "assistant" ? "The answer is complete." : ""}</p>
-          ${!isFollowing && html`<${Button} class="chat-latest" icon="chevron-down" onClick=${follow}>To the latest<//>`}
+          <p class="unseen" role="status">
+            ${current ? "" : said.at(-1)?.role === "assistant" ? "The answer is complete." : ""}
+          </p>
+          ${
+            !isFollowing &&
+            html`
+              <${Button} class="chat-latest" icon="chevron-down" onClick=${follow}>To the latest<//>
+            `
+          }
           <${Composer}
             label="Message"
             text=${draft}
@@ -98,8 +155,16 @@ export default function Chat() {
 /** @param {{ turn?: AssistantTurn, asking?: import("./asking.js").Asking, isLast?: boolean }} props */
 function Answered({ turn, asking: coming, isLast }) {
   const again = () => regenerate(turn?.id);
-  const actions = html`<${IconButton} icon="refresh" label=${isLast ? "Ask again" : "Ask again from here, and forget what came after"} onClick=${again} />`;
-  return html`<${Answer} asking=${coming} answer=${turn?.answer} actions=${turn && actions} onRetry=${turn && again} />`;
+  const actions = html`
+    <${IconButton}
+      icon="refresh"
+      label=${isLast ? "Ask again" : "Ask again from here, and forget what came after"}
+      onClick=${again}
+    />
+  `;
+  return html`
+    <${Answer} asking=${coming} answer=${turn?.answer} actions=${turn && actions} onRetry=${turn && again} />
+  `;
 }
 
 /** @param {{ turn: UserTurn }} props */
@@ -123,32 +188,40 @@ function Asked({ turn }) {
   return html`
     <article class=${`chat-asked ${isEditing ? "editing" : ""}`} aria-label="You">
       <${Pictures} pictures=${turn.pictures} />
-      ${isEditing
-        ? html`
-            <textarea
-              ref=${area}
-              class="control chat-edit"
-              aria-label="Your message"
-              dir="auto"
-              value=${text}
-              onInput=${(/** @type {Event} */ event) => setText(/** @type {HTMLTextAreaElement} */ (event.currentTarget).value)}
-              onKeyDown=${pressed}
-            ></textarea>
-            <div class="row chat-edit-row">
-              <span class="faint small-text grow">What came after is forgotten.</span>
-              <${Button} onClick=${() => setText(null)}>Cancel<//>
-              <${Button} kind="primary" icon="send" onClick=${save}>Send<//>
-            </div>
-          `
-        : html`
-            <div class="chat-asked-row">
-              <div class="chat-actions">
-                <${CopyButton} text=${turn.text} label="Copy your message" />
-                <${IconButton} icon="edit" label="Edit your message" onClick=${() => setText(turn.text)} />
+      ${
+        isEditing
+          ? html`
+              <textarea
+                ref=${area}
+                class="control chat-edit"
+                aria-label="Your message"
+                dir="auto"
+                value=${text}
+                onInput=${(/** @type {InputEvent & { currentTarget: HTMLTextAreaElement }} */ { currentTarget }) =>
+                  setText(currentTarget.value)}
+                onKeyDown=${pressed}
+              ></textarea>
+              <div class="row chat-edit-row">
+                <span class="faint small-text grow">What came after is forgotten.</span>
+                <${Button} onClick=${() => setText(null)}>Cancel<//>
+                <${Button} kind="primary" icon="send" onClick=${save}>Send<//>
               </div>
-              ${turn.text && html`<div class="chat-asked-text" dir="auto">${turn.text}</div>`}
-            </div>
-          `}
+            `
+          : html`
+              <div class="chat-asked-row">
+                <div class="chat-actions">
+                  <${CopyButton} text=${turn.text} label="Copy your message" />
+                  <${IconButton} icon="edit" label="Edit your message" onClick=${() => setText(turn.text)} />
+                </div>
+                ${
+                  turn.text &&
+                  html`
+                    <div class="chat-asked-text" dir="auto">${turn.text}</div>
+                  `
+                }
+              </div>
+            `
+      }
     </article>
   `;
 }

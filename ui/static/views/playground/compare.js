@@ -48,10 +48,15 @@ export default function Compare() {
             hideLabel
             value=${mode.value}
             onInput=${(/** @type {string} */ value) => (mode.value = value)}
-            options=${[{ value: "once", label: "Both at once" }, { value: "turns", label: "One after the other" }]}
+            options=${[
+              { value: "once", label: "Both at once" },
+              { value: "turns", label: "One after the other" },
+            ]}
           />
           <span class="grow"></span>
-          <${Button} class="chat-bar-new" icon="plus" disabled=${isEmpty} onClick=${clear} title="Begin anew"><span>Begin anew</span><//>
+          <${Button} class="chat-bar-new" icon="plus" disabled=${isEmpty} onClick=${clear} title="Begin anew">
+            <span>Begin anew</span>
+          <//>
           <${IconButton}
             icon="settings"
             class=${changedCount.value ? "chat-changed" : ""}
@@ -62,11 +67,29 @@ export default function Compare() {
         </div>
         <${Lanes} />
         <div class="chat-scroll">
-          <div class="compare-columns" ref=${turns}>${sides.map((side) => html`<${Column} key=${side.id} side=${side} />`)}</div>
-          ${isEmpty && html`<${Empty} icon="playground" title="Ask two models the same">Where there is room for one of them only, you see the swap.<//>`}
+          <div class="compare-columns" ref=${turns}>
+            ${sides.map(
+              (side) => html`
+                <${Column} key=${side.id} side=${side} />
+              `,
+            )}
+          </div>
+          ${
+            isEmpty &&
+            html`
+              <${Empty} icon="playground" title="Ask two models the same">
+                Where there is room for one of them only, you see the swap.
+              <//>
+            `
+          }
         </div>
         <div class="chat-write">
-          ${!isFollowing && html`<${Button} class="chat-latest" icon="chevron-down" onClick=${follow}>To the latest<//>`}
+          ${
+            !isFollowing &&
+            html`
+              <${Button} class="chat-latest" icon="chevron-down" onClick=${follow}>To the latest<//>
+            `
+          }
           <${Composer}
             label="Message to both"
             text=${draft}
@@ -89,20 +112,41 @@ function Column({ side }) {
   return html`
     <section class="compare-column" aria-label=${side.label}>
       <header class="compare-head">
-        <${ModelPicker} label=${side.label} hideLabel value=${side.model.value} disabled=${isBusy.value} onInput=${(/** @type {string} */ id) => (side.model.value = id)} />
+        <${ModelPicker}
+          label=${side.label}
+          hideLabel
+          value=${side.model.value}
+          disabled=${isBusy.value}
+          onInput=${(/** @type {string} */ id) => (side.model.value = id)}
+        />
         <${ModelState} name=${side.model.value} />
       </header>
       ${[
         ...side.turns.value.map((turn) => {
-          if (turn.role === "user") return html`<${Asked} key=${turn.id} turn=${turn} />`;
+          if (turn.role === "user")
+            return html`
+              <${Asked} key=${turn.id} turn=${turn} />
+            `;
           const retry = () => again(side, turn.id);
-          const actions = html`<${IconButton} icon="refresh" label="Ask again" disabled=${isBusy.value} onClick=${retry} />`;
-          return html`<${Answer} key=${turn.id} answer=${turn.answer} actions=${actions} onRetry=${retry} />`;
+          const actions = html`
+            <${IconButton} icon="refresh" label="Ask again" disabled=${isBusy.value} onClick=${retry} />
+          `;
+          return html`
+            <${Answer} key=${turn.id} answer=${turn.answer} actions=${actions} onRetry=${retry} />
+          `;
         }),
         // With the key that it will have as a turn: it stays the same element.
-        asking && html`<${Answer} key=${asking.requestId} asking=${asking} />`,
+        asking &&
+          html`
+            <${Answer} key=${asking.requestId} asking=${asking} />
+          `,
       ]}
-      ${side.isNext.value && html`<p class="soft compare-next">Asked when the other has answered.</p>`}
+      ${
+        side.isNext.value &&
+        html`
+          <p class="soft compare-next">Asked when the other has answered.</p>
+        `
+      }
     </section>
   `;
 }
@@ -112,7 +156,12 @@ function Asked({ turn }) {
   return html`
     <article class="chat-asked" aria-label="You">
       <${Pictures} pictures=${turn.pictures} />
-      ${turn.text && html`<div class="chat-asked-text" dir="auto">${turn.text}</div>`}
+      ${
+        turn.text &&
+        html`
+          <div class="chat-asked-text" dir="auto">${turn.text}</div>
+        `
+      }
     </article>
   `;
 }
@@ -121,7 +170,9 @@ function Asked({ turn }) {
 function ModelState({ name }) {
   const model = modelNamed(models.value, name);
   if (!model || connection.value !== "open") return null;
-  return html`<span class="compare-state" role="status"><${StateText} state=${model.state} /></span>`;
+  return html`
+    <span class="compare-state" role="status"><${StateText} state=${model.state} /></span>
+  `;
 }
 
 /** What both did with the last question, on one scale of time. */
@@ -131,6 +182,7 @@ function Lanes() {
   if (askedAt.value < 0 || sides.every((side) => side.marks.value.length === 0)) return null;
   const ends = sides.map((side) => (side.endMs.value < 0 ? nowMs : side.endMs.value));
   const whole = Math.max(...ends, 1);
+  const share = (/** @type {number} */ ms) => `${(ms / whole) * 100}%`;
   return html`
     <div class="compare-lanes" role="group" aria-label="What they did, and for how long">
       ${sides.map((side, index) => {
@@ -138,7 +190,9 @@ function Lanes() {
         const words = lengths(all).map(({ stage, ms }) => `${STAGES[stage]} ${duration(ms)}`);
         return html`
           <div class="compare-lane" key=${side.id}>
-            <span class="compare-lane-name clip"><bdi>${plain(displayName(models.value.find(({ id }) => id === side.model.value) ?? { id: side.model.value }))}</bdi></span>
+            <span class="compare-lane-name clip">
+              <bdi>${plain(nameOf(side.model.value))}</bdi>
+            </span>
             <span class="compare-lane-bar" aria-hidden="true">
               ${all.map(
                 ({ stage, fromMs, toMs }) => html`
@@ -146,7 +200,7 @@ function Lanes() {
                     key=${`${stage}-${fromMs}`}
                     class=${`compare-stretch ${stage}`}
                     title=${`${STAGES[stage]} ${duration(toMs - fromMs)}`}
-                    style=${{ insetInlineStart: `${(fromMs / whole) * 100}%`, inlineSize: `${((toMs - fromMs) / whole) * 100}%` }}
+                    style=${{ insetInlineStart: share(fromMs), inlineSize: share(toMs - fromMs) }}
                   ></span>
                 `,
               )}
@@ -157,4 +211,13 @@ function Lanes() {
       })}
     </div>
   `;
+}
+
+/**
+ * What a model is called; an alias is called as it was asked for.
+ *
+ * @param {string} name
+ */
+function nameOf(name) {
+  return displayName(models.value.find(({ id }) => id === name) ?? { id: name });
 }

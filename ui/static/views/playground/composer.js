@@ -89,9 +89,22 @@ export function Composer({ text, pictures, isBusy, onSend, onStop, refusal, labe
       onDragLeave=${() => setOver(false)}
       onDrop=${dropped}
     >
-      ${pictures &&
-      html`<${Pictures} pictures=${pictures.value} onRemove=${(/** @type {number} */ index) => (pictures.value = pictures.value.filter((_, each) => each !== index))} />`}
-      ${problems.map((problem) => html`<p class="chat-problem" role="alert" key=${problem}>${problem}</p>`)}
+      ${
+        pictures &&
+        html`
+          <${Pictures}
+            pictures=${pictures.value}
+            onRemove=${(/** @type {number} */ index) => {
+              pictures.value = pictures.value.filter((_, each) => each !== index);
+            }}
+          />
+        `
+      }
+      ${problems.map(
+        (problem) => html`
+          <p class="chat-problem" role="alert" key=${problem}>${problem}</p>
+        `,
+      )}
       <textarea
         ref=${area}
         class="chat-input"
@@ -100,21 +113,61 @@ export function Composer({ text, pictures, isBusy, onSend, onStop, refusal, labe
         rows="1"
         dir="auto"
         value=${text.value}
-        onInput=${(/** @type {Event} */ event) => (text.value = /** @type {HTMLTextAreaElement} */ (event.currentTarget).value)}
+        onInput=${(/** @type {InputEvent & { currentTarget: HTMLTextAreaElement }} */ { currentTarget }) => {
+          text.value = currentTarget.value;
+        }}
         onKeyDown=${pressed}
         onPaste=${pasted}
       ></textarea>
       <div class="chat-composer-row">
-        ${pictures &&
-        html`
-          <input ref=${chooser} class="unseen" type="file" multiple accept=${PICTURE_TYPES.join(",")} tabindex="-1" aria-hidden="true" onChange=${chosen} />
-          <${IconButton} icon="attach" label="Attach pictures" disabled=${pictures.value.length >= MOST_PICTURES} onClick=${() => chooser.current?.click()} />
-        `}
-        <${IconButton} icon=${isTall ? "shrink" : "expand"} label=${isTall ? "Make the field small" : "Make the field large"} pressed=${isTall} onClick=${() => setTall(!isTall)} />
-        <p class=${`small-text ${refusal ? "chat-refusal" : "chat-hint faint"}`}>${refusal ?? html`<kbd>Enter</kbd> sends, <kbd>Shift</kbd> <kbd>Enter</kbd> begins a line`}</p>
-        ${isBusy
-          ? html`<${Button} icon="stop" onClick=${stop}>Stop<//>`
-          : html`<${Button} kind="primary" type="submit" icon="send" disabled=${isEmpty || Boolean(refusal)}>Send<//>`}
+        ${
+          pictures &&
+          html`
+            <input
+              ref=${chooser}
+              class="unseen"
+              type="file"
+              multiple
+              accept=${PICTURE_TYPES.join(",")}
+              tabindex="-1"
+              aria-hidden="true"
+              onChange=${chosen}
+            />
+            <${IconButton}
+              icon="attach"
+              label="Attach pictures"
+              disabled=${pictures.value.length >= MOST_PICTURES}
+              onClick=${() => chooser.current?.click()}
+            />
+          `
+        }
+        <${IconButton}
+          icon=${isTall ? "shrink" : "expand"}
+          label=${isTall ? "Make the field small" : "Make the field large"}
+          pressed=${isTall}
+          onClick=${() => setTall(!isTall)}
+        />
+        <p class=${`small-text ${refusal ? "chat-refusal" : "chat-hint faint"}`}>
+          ${
+            refusal ??
+            html`
+              <kbd>Enter</kbd>
+              sends,
+              <kbd>Shift</kbd>
+              <kbd>Enter</kbd>
+              begins a line
+            `
+          }
+        </p>
+        ${
+          isBusy
+            ? html`
+                <${Button} icon="stop" onClick=${stop}>Stop<//>
+              `
+            : html`
+                <${Button} kind="primary" type="submit" icon="send" disabled=${isEmpty || Boolean(refusal)}>Send<//>
+              `
+        }
       </div>
     </form>
   `;

@@ -1,8 +1,8 @@
 /**
  * The conversations this browser remembers, in IndexedDB: they hold pictures, for which localStorage is too small.
  *
- * Each is written by itself, so that two tabs do not undo each other's. Where there is no storage (a private window), they last as
- * long as the page.
+ * Each is written by itself, so that two tabs do not undo each other's. Where there is no storage (a private window),
+ * they last as long as the page.
  */
 
 import { signal } from "../../html.js";

@@ -26,8 +26,10 @@ export async function readPictures(files, count) {
   for (const file of files) {
     const name = file.name || "The picture";
     if (!PICTURE_TYPES.includes(file.type)) refused.push(`${name} is no JPEG, PNG, GIF or WebP.`);
-    else if (file.size > MOST_BYTES) refused.push(`${name} has ${bytes(file.size)}; ${bytes(MOST_BYTES)} are the most.`);
-    else if (count + pictures.length >= MOST_PICTURES) refused.push(`${name} is one too many: ${plural(MOST_PICTURES, "picture")} are the most.`);
+    else if (file.size > MOST_BYTES)
+      refused.push(`${name} has ${bytes(file.size)}; ${bytes(MOST_BYTES)} are the most.`);
+    else if (count + pictures.length >= MOST_PICTURES)
+      refused.push(`${name} is one too many: ${plural(MOST_PICTURES, "picture")} are the most.`);
     else if (!(await isPicture(file))) refused.push(`${name} is broken: no picture can be seen in it.`);
     else pictures.push({ url: await dataUrl(file), name: file.name });
   }
@@ -51,13 +53,28 @@ export function Pictures({ pictures, onRemove }) {
             <button type="button" class="chat-picture" title="Show it whole" onClick=${() => setShown(index)}>
               <img src=${picture.url} alt=${picture.name || `Picture ${index + 1}`} />
             </button>
-            ${onRemove &&
-            html`<${IconButton} icon="close" class="chat-picture-remove" label=${`Remove ${picture.name || `picture ${index + 1}`}`} onClick=${() => onRemove(index)} />`}
+            ${
+              onRemove &&
+              html`
+                <${IconButton}
+                  icon="close"
+                  class="chat-picture-remove"
+                  label=${`Remove ${picture.name || `picture ${index + 1}`}`}
+                  onClick=${() => onRemove(index)}
+                />
+              `
+            }
           </li>
         `,
       )}
     </ul>
-    <${Dialog} open=${whole !== undefined} onClose=${() => setShown(null)} title=${whole?.name || "Picture"} size="full" class="chat-picture-whole">
+    <${Dialog}
+      open=${whole !== undefined}
+      onClose=${() => setShown(null)}
+      title=${whole?.name || "Picture"}
+      size="full"
+      class="chat-picture-whole"
+    >
       <img src=${whole?.url} alt=${whole?.name || "Picture"} />
     <//>
   `;

@@ -1,8 +1,8 @@
 /**
  * The playground: a tab for each thing a model can do.
  *
- * Each tab is a module of its own, loaded when it is first shown. What a tab has under way lives in signals of its module, so it
- * goes on, and is still there, when another tab or another page has been shown in between.
+ * Each tab is a module of its own, loaded when it is first shown. What a tab has under way lives in signals of its
+ * module, so it goes on, and is still there, when another tab or another page has been shown in between.
  */
 
 import { html, useEffect, useState } from "../../html.js";
@@ -42,7 +42,9 @@ const lastTab = stored("playground.tab", "chat", (value) => typeof value === "st
 /** @type {Map<string, TabModule>} */
 const loaded = new Map();
 
-/** @param {{ segments: string[] }} props  not those of the route: on the way to another page, this one is still shown */
+/**
+ * @param {{ segments: string[] }} props  not those of the route: on the way to another page, this one is still shown
+ */
 export default function Playground({ segments }) {
   const asked = segments[1];
   const tab = asked !== undefined && Object.hasOwn(MODULES, asked) ? asked : lastTab.value;
@@ -89,5 +91,11 @@ function LazyTab({ id }) {
     };
   }, [id]);
   if (failure) throw failure;
-  return module ? html`<${module.default} />` : html`<p class="playground-loading" role="status">Loading …</p>`;
+  return module
+    ? html`
+        <${module.default} />
+      `
+    : html`
+        <p class="playground-loading" role="status">Loading …</p>
+      `;
 }

@@ -1,4 +1,7 @@
-/** A captured request, put into the chat: everything but the last question is there already, and that one waits to be sent. */
+/**
+ * A captured request, put into the chat: everything but the last question is there already, and that one waits to be
+ * sent.
+ */
 
 import { conversationOf } from "../../lib/chat-replay.js";
 import { navigate } from "../../state/router.js";

@@ -32,9 +32,19 @@ export function Waiting({ asking }) {
       <div>
         <p class="chat-waiting-title">
           <span role="status">${title}</span>
-          ${leftMs !== null && html` <span class="faint">· ${remaining(leftMs)}</span>`}
+          ${" "}
+          ${
+            leftMs !== null &&
+            html`
+              <span class="faint">· ${remaining(leftMs)}</span>
+            `
+          }
         </p>
-        ${details.map((detail) => html`<p class="soft small-text" key=${detail}>${detail}</p>`)}
+        ${details.map(
+          (detail) => html`
+            <p class="soft small-text" key=${detail}>${detail}</p>
+          `,
+        )}
       </div>
       <span class="chat-waiting-clock num" aria-hidden="true">${duration(Math.max(nowMs - asking.sentAt, 0))}</span>
     </div>
