@@ -79,7 +79,7 @@ export function Timeline({ lanes, startMs, endMs, aheadMs = 0, reasonOf = () => 
         )}
       </div>
       <div class="timeline-axis" aria-hidden="true">
-        ${marks.filter((tick) => place(tick) > 0.03 && place(tick) < 0.88).map((tick) => html`<span key=${tick} style=${{ insetInlineStart: `${place(tick) * 100}%` }}>${at(tick).slice(0, 5)}</span>`)}
+        ${marks.filter((tick) => place(tick) > 0.06 && place(tick) < 0.88).map((tick) => html`<span key=${tick} style=${{ insetInlineStart: `${place(tick) * 100}%` }}>${at(tick).slice(0, 5)}</span>`)}
         <span class="timeline-now">now</span>
       </div>
       <p class="timeline-told" aria-hidden="true">

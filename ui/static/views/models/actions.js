@@ -37,23 +37,24 @@ export function ModelButton({ model, standing, words }) {
       // A load under way is finished though nobody waits for it; who cancels wants it gone, unless others wait for it, too.
       if (isStarting && standing.waiting <= 1) void unloadModel(model.id);
     };
-    const label = isStarting ? `Stop loading ${name}` : `Do not load ${name}`;
+    const label = `Cancel ${isStarting ? "loading" : "the load of"} ${name}`;
     return html`<${Button} icon="close" class="models-act" aria-label=${label} onClick=${cancel}>Cancel<//>`;
   }
   if (standing.state === "stopped" || standing.state === "failed") {
     return html`
       <${Button}
         kind=${words ? "primary" : "plain"} icon="play" class="models-act" disabled=${disabled}
-        aria-label=${`Load ${name}`} onClick=${() => loadModel(model.id)}
+        aria-label=${standing.state === "failed" ? `Try again to load ${name}` : `Load ${name}`} onClick=${() => loadModel(model.id)}
       >${standing.state === "failed" ? "Try again" : "Load"}<//>
     `;
   }
   const isLoading = standing.state === "starting";
+  const label = standing.state === "stopping" ? `Stopping ${name}` : isLoading ? `Stop loading ${name}` : `Unload ${name}`;
   const harm = harmWords(standing.serving, standing.waiting);
   return html`
     <${Button}
       icon=${isLoading ? "close" : "stop"} class="models-act" disabled=${disabled || standing.state === "stopping"}
-      busy=${busy || standing.state === "stopping"} aria-label=${isLoading ? `Stop loading ${name}` : `Unload ${name}`}
+      busy=${busy || standing.state === "stopping"} aria-label=${label}
       onClick=${() => (harm ? setAsks(true) : unload())}
     >${standing.state === "stopping" ? "Stopping" : isLoading ? "Stop" : "Unload"}<//>
     <${Asking}

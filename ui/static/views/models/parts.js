@@ -66,7 +66,7 @@ export function StateWords({ model, standing }) {
     return html`
       <span class="models-state">
         <${StateText} state=${state} />
-        ${newest?.state === "ready" && html`<span class="models-why">for <${Since} at=${newest.at} /></span>`}
+        ${newest?.state === "ready" && html`<span class="models-why"><${Since} at=${newest.at} /></span>`}
       </span>
     `;
   }
@@ -83,7 +83,13 @@ export function StateWords({ model, standing }) {
 function Since({ at }) {
   const ahead = residency.value?.aheadMs ?? 0;
   const ms = now(1000).value + ahead - Date.parse(at);
-  return html`<span class="elapsed">${duration(Math.max(0, Math.round(ms / 1000) * 1000))}</span>`;
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  return html`<span class="elapsed">${seconds === 0 ? "just now" : `for ${wholeSeconds(seconds)}`}</span>`;
+}
+
+/** @param {number} seconds  without the tenths that `duration` has below ten */
+function wholeSeconds(seconds) {
+  return seconds < 10 ? `${seconds}\u00a0s` : duration(seconds * 1000);
 }
 
 /** @param {{standing: Standing}} props */
@@ -173,7 +179,7 @@ export function ServerLink({ model, words }) {
   // Of the same machine under the name it is known by here; see docs/upstream-pages.md.
   const port = uiConfig.value.pages_port;
   const origin = port ? `${location.protocol}//${location.hostname}:${port}` : "";
-  const label = `Open the server of ${plain(model.name || model.id)}`;
+  const label = `Open server of ${plain(model.name || model.id)}`;
   return html`
     <a
       class=${words ? "button plain" : "icon-button"} href=${origin + upstreamPath(model.id)}
