@@ -43,7 +43,8 @@ const option = (id) => `${id}-active`;
  *   disabled?: boolean, class?: string, placeholder?: string,
  * }} props  value: empty for nothing chosen
  */
-export function ModelPicker({ value, onInput, capability, label, hideLabel, disabled, class: more, placeholder = "Choose a model …" }) {
+export function ModelPicker(props) {
+  const { value, onInput, capability, label, hideLabel, disabled, class: more, placeholder = "Choose a model …" } = props;
   const id = useId();
   const anchor = useRef(/** @type {HTMLElement | null} */ (null));
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
@@ -55,7 +56,8 @@ export function ModelPicker({ value, onInput, capability, label, hideLabel, disa
   const fitting = open ? searchChoices(groups, typed) : [];
   const found = open ? withTyped(fitting, groups, typed) : [];
   const ids = found.flatMap((group) => group.choices).filter((each) => !each.disabled).map((each) => each.id);
-  const current = ids.includes(active) ? active : (typed && likeliest(fitting, typed)?.id) || (ids.includes(value) ? value : (ids[0] ?? ""));
+  const meant = (typed && likeliest(fitting, typed)?.id) || (ids.includes(value) ? value : (ids[0] ?? ""));
+  const current = ids.includes(active) ? active : meant;
 
   const show = () => {
     if (disabled || open) return;
@@ -81,7 +83,8 @@ export function ModelPicker({ value, onInput, capability, label, hideLabel, disa
     if (event.key === "Enter") return current ? choose(current) : undefined;
     const next = ids.indexOf(current) + /** @type {number} */ (step);
     // Single steps go round, large ones stop at the ends.
-    const place = Math.abs(Number(step)) === 1 ? (next + ids.length) % ids.length : Math.min(Math.max(next, 0), ids.length - 1);
+    const isSingle = Math.abs(Number(step)) === 1;
+    const place = isSingle ? (next + ids.length) % ids.length : Math.min(Math.max(next, 0), ids.length - 1);
     return setActive(ids[place] ?? "");
   };
   useEffect(() => {
@@ -93,7 +96,10 @@ export function ModelPicker({ value, onInput, capability, label, hideLabel, disa
     <div class=${`field model-picker ${more ?? ""}`}>
       <label class=${hideLabel ? "unseen" : "field-label"} for=${id}>${label}</label>
       <span class="picker-box" ref=${anchor}>
-        ${chosen?.state ? html`<${StateDot} state=${standing(chosen.state)} />` : html`<span class="picker-nothing"></span>`}
+        ${chosen?.state ?
+        html`
+          <${StateDot} state=${standing(chosen.state)} />` : html`<span class="picker-nothing"></span>
+        `}
         <input
           ref=${input}
           id=${id}
@@ -123,11 +129,18 @@ export function ModelPicker({ value, onInput, capability, label, hideLabel, disa
         <${Icon} name="chevron-down" class="small" />
       </span>
       <p class=${lost ? "field-hint" : "unseen"} id=${`${id}-note`}>
-        ${lost ? "Not in the list. It is asked for as it is written." : chosen?.state ? stateLook(standing(chosen.state)).words : ""}
+        ${lost && "Not in the list. It is asked for as it is written."}
+        ${chosen?.state && stateLook(standing(chosen.state)).words}
       </p>
       ${open &&
       html`
-        <${Popover} anchor=${anchor} onClose=${close} onMouseDown=${stay} class="picker-popover" style=${{ width: `${anchor.current?.offsetWidth}px` }}>
+        <${Popover}
+          anchor=${anchor}
+          onClose=${close}
+          onMouseDown=${stay}
+          class="picker-popover"
+          style=${{ width: `${anchor.current?.offsetWidth}px` }}
+        >
           <${Options} id=${id} label=${label} groups=${found} current=${current} value=${value} onChoose=${choose} />
         <//>
       `}
@@ -153,12 +166,16 @@ function Options({ id, label, groups, current, value, onChoose }) {
             ${group.choices.map((choice) => {
               const isActive = choice.id === current && !choice.disabled && !isTaken;
               isTaken ||= isActive;
-              return html`<${Option} id=${isActive ? option(id) : undefined} ...${{ choice, isActive, value, onChoose }} />`;
+              const own = isActive ? option(id) : undefined;
+              return html`<${Option} id=${own} ...${{ choice, isActive, value, onChoose }} />`;
             })}
           </div>
         `,
       )}
-      ${groups.length === 0 && html`<p class="picker-empty">${known.value ? "There is no model yet." : "Connecting …"}</p>`}
+      ${groups.length === 0 &&
+      html`
+        <p class="picker-empty">${known.value ? "There is no model yet." : "Connecting …"}</p>
+      `}
     </div>
   `;
 }
@@ -175,7 +192,10 @@ function Option({ id, choice, isActive, value, onChoose }) {
       aria-disabled=${choice.disabled ? "true" : undefined}
       onClick=${() => !choice.disabled && onChoose(choice.id)}
     >
-      ${choice.state ? html`<${StateDot} state=${standing(choice.state)} />` : html`<span class="picker-nothing"></span>`}
+      ${choice.state ?
+      html`
+        <${StateDot} state=${standing(choice.state)} />` : html`<span class="picker-nothing"></span>
+      `}
       <span class="picker-words">
         <bdi class="picker-name">${isAlias && html`<span aria-hidden="true">${ALIAS}</span>`}${nameOf(choice)}</bdi>
         ${choice.detail && html`<bdi class="picker-detail">${plain(choice.detail)}</bdi>`}
@@ -211,5 +231,7 @@ function standing(state) {
 function withTyped(found, all, typed) {
   const name = typed.trim();
   if (name === "" || choiceOf(all, name)) return found;
-  return [...found, { label: "As typed", choices: [{ id: name, label: name, detail: "a name that is not listed", state: "" }] }];
+  /** @type {Choice} */
+  const choice = { id: name, label: name, detail: "a name that is not listed", state: "" };
+  return [...found, { label: "As typed", choices: [choice] }];
 }

@@ -34,8 +34,8 @@ export const SIZES = [
 
 /** As stable-diffusion.cpp calls them. */
 export const SAMPLERS = [
-  "euler", "euler_a", "heun", "dpm2", "dpm++2s_a", "dpm++2m", "dpm++2mv2", "ipndm", "ipndm_v", "lcm", "ddim_trailing", "tcd",
-  "res_multistep", "res_2s",
+  "euler", "euler_a", "heun", "dpm2", "dpm++2s_a", "dpm++2m", "dpm++2mv2", "ipndm", "ipndm_v", "lcm", "ddim_trailing",
+  "tcd", "res_multistep", "res_2s",
 ];
 
 export const SCHEDULERS = [
@@ -67,7 +67,8 @@ export function pictureRequest(api, wish) {
     scheduler: wish.scheduler || undefined,
     lora: wish.loras.length ? wish.loras.map(({ path, multiplier }) => ({ path, multiplier })) : undefined,
   };
-  return { path: "/sdapi/v1/txt2img", body: Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined)) };
+  const chosen = Object.entries(body).filter(([, value]) => value !== undefined);
+  return { path: "/sdapi/v1/txt2img", body: Object.fromEntries(chosen) };
 }
 
 /**

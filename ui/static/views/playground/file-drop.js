@@ -1,4 +1,4 @@
-/** Files, dropped or chosen. The control is the browser's own file field, so it works by keyboard and with screen readers. */
+/** Files, dropped or chosen. The control is the browser's own, so it works by keyboard and with screen readers. */
 
 import { html, useEffect, useId, useMemo, useState } from "../../html.js";
 import { IconButton } from "../../components/button.js";
@@ -37,9 +37,19 @@ export function FileDrop({ label, accept, multiple, files, onInput, hint }) {
   };
   return html`
     <div class="field">
-      <label class=${`file-drop ${isOver ? "over" : ""}`} for=${id} onDragOver=${over} onDragLeave=${() => setOver(false)} onDrop=${dropped}>
+      <label
+        class=${`file-drop ${isOver ? "over" : ""}`}
+        for=${id}
+        onDragOver=${over}
+        onDragLeave=${() => setOver(false)}
+        onDrop=${dropped}
+      >
         <${Icon} name="upload" />
-        <span class="file-words"><strong>${label}</strong><span class="faint">Drop it here, or choose it: ${hint ?? kinds(accept)}</span></span>
+        <span
+          class="file-words"
+        >
+          <strong>${label}</strong><span class="faint">Drop it here, or choose it: ${hint ?? kinds(accept)}</span>
+        </span>
         <input
           id=${id}
           class="unseen"
@@ -65,7 +75,11 @@ export function FileDrop({ label, accept, multiple, files, onInput, hint }) {
                 <${Preview} file=${file} />
                 <bdi class="clip grow">${plain(file.name)}</bdi>
                 <span class="faint num">${bytes(file.size)}</span>
-                <${IconButton} icon="close" label=${`Remove ${plain(file.name)}`} onClick=${() => onInput(files.filter((each) => each !== file))} />
+                <${IconButton}
+                  icon="close"
+                  label=${`Remove ${plain(file.name)}`}
+                  onClick=${() => onInput(files.filter((each) => each !== file))}
+                />
               </li>
             `,
           )}

@@ -27,7 +27,16 @@ import { upload } from "./upload.js";
 
 /** @type {ImageSettings} */
 const DEFAULTS = {
-  way: "openai", size: "1024x1024", negative: "", steps: 20, cfg: 7, seed: -1, batch: 1, sampler: "", scheduler: "", loras: [],
+  way: "openai",
+  size: "1024x1024",
+  negative: "",
+  steps: 20,
+  cfg: 7,
+  seed: -1,
+  batch: 1,
+  sampler: "",
+  scheduler: "",
+  loras: [],
 };
 
 const kept = stored("playground.images", /** @type {Partial<ImageSettings>} */ ({}));
@@ -60,8 +69,9 @@ export function paint() {
   const wish = { ...settings.value, model: model.value, prompt: prompt.value.trim() };
   const files = originals.value;
   const asked = new Task(wish.model, async (tools) => {
-    const document = wish.way === "edit" ? await upload("/v1/images/edits", editForm(wish, files), tools) : await asJson(wish.way, wish, tools);
-    const pictures = picturesIn(document);
+    const { way } = wish;
+    const answer = way === "edit" ? upload("/v1/images/edits", editForm(wish, files), tools) : asJson(way, wish, tools);
+    const pictures = picturesIn(await answer);
     if (!pictures.length) throw new ApiError(0, "The answer has no picture in it.");
     return { id: (count += 1), model: wish.model, prompt: wish.prompt, pictures, tookMs: 0 };
   });

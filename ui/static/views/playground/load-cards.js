@@ -19,7 +19,11 @@ export function LoadCards() {
   return html`
     <ol class="load-cards">
       ${requests.value.map(
-        (request, index) => html`<li key=${request.asking.requestId}><${LoadCard} ...${{ request, index, hue: hueOf(names, request.model) }} /></li>`,
+        (request, index) => html`
+          <li key=${request.asking.requestId}>
+            <${LoadCard} ...${{ request, index, hue: hueOf(names, request.model) }} />
+          </li>
+        `,
       )}
     </ol>
   `;
@@ -82,7 +86,8 @@ function look({ asking }) {
 /** @param {{ request: LoadRequest }} props */
 function Timer({ request: { asking } }) {
   const nowMs = asking.isRunning ? monotonic(100).value : 0;
-  return html`<span class="load-card-time num">${duration(asking.isRunning ? Math.max(nowMs - asking.sentAt, 0) : asking.measured().totalMs)}</span>`;
+  const tookMs = asking.isRunning ? Math.max(nowMs - asking.sentAt, 0) : asking.measured().totalMs;
+  return html`<span class="load-card-time num">${duration(tookMs)}</span>`;
 }
 
 /** @param {{ request: LoadRequest }} props */

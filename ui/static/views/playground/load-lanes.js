@@ -30,14 +30,23 @@ export function LoadLanes() {
   return html`
     <div class="lanes" style=${{ "--lanes": lanes.length }}>
       <ul class="lanes-legend">
-        ${legend.map(({ id, label, title }) => html`<li key=${id} title=${title}><span class=${`lane-part ${id}`} aria-hidden="true"></span>${label}</li>`)}
+        ${legend.map(
+          ({ id, label, title }) => html`
+            <li key=${id} title=${title}><span class=${`lane-part ${id}`} aria-hidden="true"></span>${label}</li>
+          `,
+        )}
       </ul>
       <div class="lanes-plot">
         <div class="lanes-axis" aria-hidden="true">
-          ${marks.map((at) => html`<span key=${at} style=${{ left: share(at, scale.spanMs) }}>${at === 0 ? "0" : duration(at)}</span>`)}
+          ${marks.map(
+            (at) => html`<span key=${at} style=${{ left: share(at, scale.spanMs) }}>${at === 0 ? "0" : duration(at)}</span>`,
+          )}
         </div>
         <ol class="lanes-list" aria-label="Requests">
-          ${lanes.map((lane, index) => html`<${LaneRow} key=${index} ...${{ lane, index, scale, marks, nowMs, hue: hueOf(names, lane.model) }} />`)}
+          ${lanes.map((lane, index) => {
+            const hue = hueOf(names, lane.model);
+            return html`<${LaneRow} key=${index} ...${{ lane, index, scale, marks, nowMs, hue }} />`;
+          })}
         </ol>
         <${Memory} ...${{ scale, marks, names, until: to }} />
       </div>
@@ -65,7 +74,8 @@ function spanOf(lengthMs, isGrowing) {
 const share = (ms, spanMs) => `${Math.min(100, (ms / spanMs) * 100).toFixed(3)}%`;
 
 /** @param {{ marks: readonly number[], scale: Scale }} props */
-const Grid = ({ marks, scale }) => html`${marks.map((at) => html`<i class="lane-mark" key=${at} style=${{ left: share(at, scale.spanMs) }}></i>`)}`;
+const Grid = ({ marks, scale }) =>
+  html`${marks.map((at) => html`<i class="lane-mark" key=${at} style=${{ left: share(at, scale.spanMs) }}></i>`)}`;
 
 /** @param {{ lane: Lane, index: number, scale: Scale, marks: readonly number[], nowMs: number, hue: number }} props */
 function LaneRow({ lane, index, scale, marks, nowMs, hue }) {
@@ -74,16 +84,29 @@ function LaneRow({ lane, index, scale, marks, nowMs, hue }) {
   const name = plain(lane.model);
   const words = { running: "is under way", done: "done", failed: "failed", stopped: "stopped" }[lane.state];
   return html`
-    <li class=${`lane load-hue-${hue} ${lane.state}`} aria-label=${`${index + 1}, ${name}, ${words}: ${story(lane, nowMs)}`}>
-      <span class="lane-name" title=${name} aria-hidden="true"><span class="load-chip"></span><span class="clip">${name}</span></span>
+    <li
+      class=${`lane load-hue-${hue} ${lane.state}`}
+      aria-label=${`${index + 1}, ${name}, ${words}: ${story(lane, nowMs)}`}
+    >
+      <span
+        class="lane-name"
+        title=${name}
+        aria-hidden="true"
+      >
+        <span class="load-chip"></span><span class="clip">${name}</span>
+      </span>
       <span class="lane-track" aria-hidden="true">
         <${Grid} marks=${marks} scale=${scale} />
         ${parts.map(({ phase, from, to }) => {
           const label = PHASES.find((each) => each.id === phase)?.label;
           const style = { left: share(from - scale.from, scale.spanMs), width: share(to - from, scale.spanMs) };
-          return html`<span key=${phase} class=${`lane-part ${phase}`} title=${`${label}: ${duration(to - from)}`} style=${style}></span>`;
+          const title = `${label}: ${duration(to - from)}`;
+          return html`<span key=${phase} class=${`lane-part ${phase}`} title=${title} style=${style}></span>`;
         })}
-        ${lane.state === "failed" && html`<span class="lane-end" style=${{ left: share(end - scale.from, scale.spanMs) }}>✕</span>`}
+        ${lane.state === "failed" &&
+        html`
+          <span class="lane-end" style=${{ left: share(end - scale.from, scale.spanMs) }}>✕</span>
+        `}
       </span>
       <span class="lane-time" aria-hidden="true">${lane.state === "running" ? "" : duration(end - lane.sentAt)}</span>
     </li>
@@ -103,12 +126,19 @@ function Memory({ scale, marks, names, until }) {
       ${rows.map(
         ({ id, parts }) => html`
           <li key=${id} class=${`lane load-hue-${hueOf(ids, id)}`} aria-label=${`${plain(id)}: ${told(parts)}`}>
-            <span class="lane-name" title=${plain(id)} aria-hidden="true"><span class="load-chip"></span><span class="clip">${plain(id)}</span></span>
+            <span
+              class="lane-name"
+              title=${plain(id)}
+              aria-hidden="true"
+            >
+              <span class="load-chip"></span><span class="clip">${plain(id)}</span>
+            </span>
             <span class="lane-track" aria-hidden="true">
               <${Grid} marks=${marks} scale=${scale} />
               ${parts.map(({ state, from, to }) => {
                 const style = { left: share(from - scale.from, scale.spanMs), width: share(to - from, scale.spanMs) };
-                return html`<span key=${from} class=${`lane-stay ${state}`} title=${`${state}: ${duration(to - from)}`} style=${style}></span>`;
+                const title = `${state}: ${duration(to - from)}`;
+                return html`<span key=${from} class=${`lane-stay ${state}`} title=${title} style=${style}></span>`;
               })}
             </span>
             <span class="lane-time"></span>

@@ -15,6 +15,11 @@ export function LoadQueue() {
   const list = useRef(/** @type {HTMLOListElement | null} */ (null));
   const all = queue.value;
   const isFull = all.length >= MOST_REQUESTS;
+  /** @param {number} index */
+  const focus = (index) => {
+    const item = list.current?.children[index]?.querySelector(".load-item");
+    /** @type {HTMLElement | null | undefined} */ (item)?.focus();
+  };
   /**
    * @param {number} from
    * @param {number} to
@@ -31,7 +36,7 @@ export function LoadQueue() {
   const moveByKey = (from, step) => {
     move(from, from + step);
     // The rows stay where they are and change their words, so the focus has to follow the model.
-    /** @type {HTMLElement | null | undefined} */ (list.current?.children[from + step]?.querySelector(".load-item"))?.focus();
+    focus(from + step);
   };
   /**
    * @param {KeyboardEvent} event
@@ -42,7 +47,7 @@ export function LoadQueue() {
     if (step) {
       event.preventDefault();
       if (event.altKey) moveByKey(index, step);
-      else /** @type {HTMLElement | null | undefined} */ (list.current?.children[index + step]?.querySelector(".load-item"))?.focus();
+      else focus(index + step);
     } else if (event.key === "Delete" || event.key === "Backspace") {
       event.preventDefault();
       remove(index);
@@ -58,7 +63,14 @@ export function LoadQueue() {
   return html`
     <fieldset class="tool-group">
       <legend>Requests${all.length > 0 && html` <span class="faint">(${all.length})</span>`}</legend>
-      <${ModelPicker} label="Add a request to" hideLabel placeholder="Add a model …" value="" disabled=${isFull} onInput=${(/** @type {string} */ name) => add([name])} />
+      <${ModelPicker}
+        label="Add a request to"
+        hideLabel
+        placeholder="Add a model …"
+        value=""
+        disabled=${isFull}
+        onInput=${(/** @type {string} */ name) => add([name])}
+      />
       ${all.length > 0 &&
       html`
         <ol class="load-queue" ref=${list}>
@@ -89,9 +101,24 @@ export function LoadQueue() {
                 >
                   <span class="load-chip" aria-hidden="true"></span><bdi class="clip">${plain(name)}</bdi>
                 </span>
-                <${IconButton} icon="chevron-up" label=${`Move ${plain(name)} up`} disabled=${index === 0} onClick=${() => move(index, index - 1)} />
-                <${IconButton} icon="chevron-down" label=${`Move ${plain(name)} down`} disabled=${index === all.length - 1} onClick=${() => move(index, index + 1)} />
-                <${IconButton} icon="plus" label=${`One more to ${plain(name)}`} disabled=${isFull} onClick=${() => (queue.value = all.toSpliced(index + 1, 0, name))} />
+                <${IconButton}
+                  icon="chevron-up"
+                  label=${`Move ${plain(name)} up`}
+                  disabled=${index === 0}
+                  onClick=${() => move(index, index - 1)}
+                />
+                <${IconButton}
+                  icon="chevron-down"
+                  label=${`Move ${plain(name)} down`}
+                  disabled=${index === all.length - 1}
+                  onClick=${() => move(index, index + 1)}
+                />
+                <${IconButton}
+                  icon="plus"
+                  label=${`One more to ${plain(name)}`}
+                  disabled=${isFull}
+                  onClick=${() => (queue.value = all.toSpliced(index + 1, 0, name))}
+                />
                 <${IconButton} icon="close" label=${`Remove ${plain(name)}`} onClick=${() => remove(index)} />
               </li>
             `,
@@ -103,7 +130,9 @@ export function LoadQueue() {
         </div>
       `}
       <p class="field-hint" id="load-queue-keys">
-        ${all.length ? "Drag to reorder, or Alt with the arrow keys. Models that take turns swap the most." : "Add models, each as often as you like."}
+        ${all.length
+          ? "Drag to reorder, or Alt with the arrow keys. Models that take turns swap the most."
+          : "Add models, each as often as you like."}
       </p>
       <p class="unseen" aria-live="polite">${news}</p>
     </fieldset>

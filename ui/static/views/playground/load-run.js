@@ -13,7 +13,10 @@ import { explanation } from "./waiting.js";
 
 export const MOST_REQUESTS = 64;
 
-export const queue = stored("playground.load-queue", /** @type {string[]} */ ([]), (value) => Array.isArray(value) && value.every((each) => typeof each === "string"));
+/** @param {any} value */
+const areNames = (value) => Array.isArray(value) && value.every((each) => typeof each === "string");
+
+export const queue = stored("playground.load-queue", /** @type {string[]} */ ([]), areNames);
 export const prompt = stored("playground.load-prompt", "Tell me something about the weather, in a hundred words.");
 export const maxTokens = stored("playground.load-max-tokens", 256);
 
@@ -47,7 +50,8 @@ export class LoadRequest {
     if (phase) this.#seen = noted(this.#seen, phase, performance.now());
     if (this.#arrivedAt >= 0) return;
     for (const request of inflight.value.values()) {
-      if (request.req_headers["X-Request-Id"] === asking.requestId) this.#arrivedAt = request.receivedAtMs - request.elapsed_ms;
+      if (request.req_headers["X-Request-Id"] !== asking.requestId) continue;
+      this.#arrivedAt = request.receivedAtMs - request.elapsed_ms;
     }
   }
 

@@ -22,19 +22,28 @@ export default function LoadTest() {
     go();
     revealResults();
   };
+  /** @param {number | null} value */
+  const setMaxTokens = (value) => {
+    maxTokens.value = Math.min(Math.max(Math.round(value ?? 256), 1), MOST_TOKENS);
+  };
   const refusal = !queue.value.length ? "Add requests first." : prompt.value.trim() ? "" : "Write a prompt.";
   return html`
     <div class="tool">
       <${Card} title="Test" class="tool-form">
         <div class="stack">
           <${LoadQueue} />
-          <${TextArea} label="Prompt of all" rows=${3} value=${prompt.value} onInput=${(/** @type {string} */ value) => (prompt.value = value)} />
+          <${TextArea}
+            label="Prompt of all"
+            rows=${3}
+            value=${prompt.value}
+            onInput=${(/** @type {string} */ value) => (prompt.value = value)}
+          />
           <${NumberField}
             label="Most tokens of an answer"
             min="1"
             max=${MOST_TOKENS}
             value=${maxTokens.value}
-            onInput=${(/** @type {number | null} */ value) => (maxTokens.value = Math.min(Math.max(Math.round(value ?? 256), 1), MOST_TOKENS))}
+            onInput=${setMaxTokens}
           />
           <div class="row">
             ${isRunning.value
@@ -45,7 +54,12 @@ export default function LoadTest() {
         </div>
       <//>
       <section class="tool-results" aria-label="Results">
-        <p class="unseen" role="status">${isRunning.value ? "The test runs." : requests.value.length ? "The test is over." : ""}</p>
+        <p
+          class="unseen"
+          role="status"
+        >
+          ${isRunning.value ? "The test runs." : requests.value.length ? "The test is over." : ""}
+        </p>
         ${requests.value.length
           ? html`
               <${Card} title="Together"><${LoadTotals} /><//>
@@ -54,8 +68,8 @@ export default function LoadTest() {
             `
           : html`
               <${Empty} title="Nothing sent yet" icon="performance">
-                All requests are sent at once. Each gets a lane that shows how long it stood in the queue, waited for models to be swapped, and was
-                answered.
+                All requests are sent at once. Each gets a lane that shows how long it stood in the queue, waited for models
+                to be swapped, and was answered.
               <//>
             `}
       </section>

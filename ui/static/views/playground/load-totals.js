@@ -32,8 +32,16 @@ export function LoadTotals() {
         value=${isKnown(found.tokensPerSecond) ? speed(found.tokensPerSecond) : UNKNOWN}
         more=${isKnown(found.tokens) ? `${count(found.tokens)} tokens, all together` : found.done ? "the servers do not tell" : ""}
       />
-      <${Figure} name="First word after" value=${duration(found.first.p50)} more=${isKnown(found.first.p95) && `median; 95 of 100 within ${duration(found.first.p95)}`} />
-      <${Figure} name="Waited" value=${duration(found.waited.p50)} more=${isKnown(found.waited.p95) && `median; 95 of 100 at most ${duration(found.waited.p95)}`} />
+      <${Figure}
+        name="First word after"
+        value=${duration(found.first.p50)}
+        more=${isKnown(found.first.p95) && `median; 95 of 100 within ${duration(found.first.p95)}`}
+      />
+      <${Figure}
+        name="Waited"
+        value=${duration(found.waited.p50)}
+        more=${isKnown(found.waited.p95) && `median; 95 of 100 at most ${duration(found.waited.p95)}`}
+      />
       <${Figure}
         name="Swapping"
         value=${found.wallMs > 0 ? percent(found.loadingMs / found.wallMs) : UNKNOWN}

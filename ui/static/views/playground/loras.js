@@ -51,7 +51,11 @@ export function Loras({ model }) {
               onInput=${(/** @type {number | null} */ multiplier) =>
                 change({ loras: chosen.map((each) => (each === lora ? { ...lora, multiplier: multiplier ?? 1 } : each)) })}
             />
-            <${IconButton} icon="close" label=${`Remove ${nameOf(lora.path)}`} onClick=${() => change({ loras: chosen.filter((each) => each !== lora) })} />
+            <${IconButton}
+              icon="close"
+              label=${`Remove ${nameOf(lora.path)}`}
+              onClick=${() => change({ loras: chosen.filter((each) => each !== lora) })}
+            />
           </div>
         `,
       )}
@@ -67,10 +71,21 @@ export function Loras({ model }) {
       `}
       ${list?.length === 0 && html`<p class="field-hint">It has none.</p>`}
       <div class="row">
-        <${Button} kind="quiet" icon="refresh" busy=${isAsking} disabled=${!model} onClick=${() => ask(model)}>${list ? "Ask again" : "Ask the model for its LoRAs"}<//>
+        <${Button}
+          kind="quiet"
+          icon="refresh"
+          busy=${isAsking}
+          disabled=${!model}
+          onClick=${() => ask(model)}
+        >
+          ${list ? "Ask again" : "Ask the model for its LoRAs"}
+        <//>
         ${!list && html`<span class="field-hint">This loads the model.</span>`}
       </div>
-      ${task.value?.model === model && html`<${TaskStatus} task=${task.value} doing="lists its adapters" onRetry=${() => ask(model)} />`}
+      ${task.value?.model === model &&
+      html`
+        <${TaskStatus} task=${task.value} doing="lists its adapters" onRetry=${() => ask(model)} />
+      `}
     </fieldset>
   `;
 }

@@ -42,8 +42,19 @@ export function PictureGrid({ batch }) {
         class="picture-whole"
         footer=${shown &&
         html`
-          ${pictures.length > 1 && html`<${Button} icon="chevron-left" onClick=${() => setWhole((whole - 1 + pictures.length) % pictures.length)}>Previous<//>`}
-          ${pictures.length > 1 && html`<${Button} icon="chevron-right" onClick=${() => setWhole((whole + 1) % pictures.length)}>Next<//>`}
+          ${pictures.length > 1 &&
+          html`
+            <${Button}
+              icon="chevron-left"
+              onClick=${() => setWhole((whole - 1 + pictures.length) % pictures.length)}
+            >
+              Previous
+            <//>
+          `}
+          ${pictures.length > 1 &&
+          html`
+            <${Button} icon="chevron-right" onClick=${() => setWhole((whole + 1) % pictures.length)}>Next<//>
+          `}
           <${Download} ...${{ picture: shown, prompt, index: whole }} />
         `}
       >
@@ -59,7 +70,14 @@ function Stage({ picture, prompt, onKeyDown }) {
   // The arrow keys are to work at once.
   useEffect(() => box.current?.focus(), []);
   return html`
-    <div class="picture-stage" ref=${box} onKeyDown=${onKeyDown} tabindex="0" role="group" aria-label="The picture; arrow keys show the others">
+    <div
+      class="picture-stage"
+      ref=${box}
+      onKeyDown=${onKeyDown}
+      tabindex="0"
+      role="group"
+      aria-label="The picture; arrow keys show the others"
+    >
       <img src=${picture?.source} alt=${plain(prompt)} />
     </div>
   `;
@@ -81,7 +99,11 @@ function OnePicture({ picture, prompt, index, onOpen }) {
       ? html`<p class="picture-broken"><${Icon} name="image" class="large" />The browser cannot show what came.</p>`
       : html`
           <button type="button" class="picture-open" title="Show it whole" onClick=${onOpen}>
-            <img src=${picture.source} alt=${`${plain(prompt)}, picture ${index + 1}`} onError=${() => setBroken(true)} />
+            <img
+              src=${picture.source}
+              alt=${`${plain(prompt)}, picture ${index + 1}`}
+              onError=${() => setBroken(true)}
+            />
           </button>
         `}
     <div class="picture-actions"><${Download} ...${{ picture, prompt, index }} /></div>

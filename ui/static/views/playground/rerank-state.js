@@ -31,7 +31,9 @@ export const ranking = signal(/** @type {Ranking | null} */ (null));
 export const jsonError = computed(() => (json.value === null ? "" : parseQuestion(json.value).error));
 
 /** Whether the question has been changed since it was ranked: then scores no longer stand beside it. */
-export const isCurrent = computed(() => ranking.value !== null && writeQuestion(ranking.value.question) === writeQuestion(question.value));
+export const isCurrent = computed(
+  () => ranking.value !== null && writeQuestion(ranking.value.question) === writeQuestion(question.value),
+);
 
 export const refusal = computed(() => {
   if (!model.value) return "Choose a model first.";

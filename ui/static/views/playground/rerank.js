@@ -13,7 +13,9 @@ import { count, duration, isKnown } from "../../lib/format.js";
 import { withLines, writeQuestion } from "../../lib/rerank.js";
 import { stylesheet } from "../../stylesheet.js";
 import { useModelChoice } from "./model-choice.js";
-import { change, changeJson, isCurrent, json, jsonError, model, question, rank, ranking, refusal, task } from "./rerank-state.js";
+import {
+  change, changeJson, isCurrent, json, jsonError, model, question, rank, ranking, refusal, task,
+} from "./rerank-state.js";
 import { revealResults } from "./reveal.js";
 import { TaskStatus } from "./task.js";
 
@@ -32,7 +34,11 @@ export default function Rerank() {
   };
   const isTable = json.value === null;
   const toggle = html`
-    <${Button} kind="quiet" icon=${isTable ? "edit" : "columns"} onClick=${() => (json.value = isTable ? writeQuestion(question.value) : null)}>
+    <${Button}
+      kind="quiet"
+      icon=${isTable ? "edit" : "columns"}
+      onClick=${() => (json.value = isTable ? writeQuestion(question.value) : null)}
+    >
       ${isTable ? "As JSON" : "As a table"}
     <//>
   `;
@@ -40,24 +46,57 @@ export default function Rerank() {
     <div class="tool wide">
       <${Card} title="Query and documents" class="tool-form" actions=${toggle}>
         <div class="stack">
-          <${ModelPicker} label="Model" capability="reranker" value=${model.value} onInput=${(/** @type {string} */ value) => (model.value = value)} />
+          <${ModelPicker}
+            label="Model"
+            capability="reranker"
+            value=${model.value}
+            onInput=${(/** @type {string} */ value) => (model.value = value)}
+          />
           ${isTable
             ? html`
-                <${TextField} label="Query" value=${question.value.query} onInput=${(/** @type {string} */ query) => change({ query })} onKeyDown=${pressed} />
+                <${TextField}
+                  label="Query"
+                  value=${question.value.query}
+                  onInput=${(/** @type {string} */ query) => change({ query })}
+                  onKeyDown=${pressed}
+                />
                 <${Documents} />
               `
             : html`
-                <${TextArea} class="mono-field" label="JSON" rows=${16} spellcheck=${false} value=${json.value} error=${jsonError.value} onInput=${changeJson} />
+                <${TextArea}
+                  class="mono-field"
+                  label="JSON"
+                  rows=${16}
+                  spellcheck=${false}
+                  value=${json.value}
+                  error=${jsonError.value}
+                  onInput=${changeJson}
+                />
               `}
           <div class="row">
-            <${Button} kind="primary" icon="sort-down" busy=${isRunning} disabled=${!isRunning && refusal.value !== ""} onClick=${begin}>${isRunning ? "Ranking …" : "Rank"}<//>
+            <${Button}
+              kind="primary"
+              icon="sort-down"
+              busy=${isRunning}
+              disabled=${!isRunning && refusal.value !== ""}
+              onClick=${begin}
+            >
+              ${isRunning ? "Ranking …" : "Rank"}
+            <//>
             ${!isRunning && refusal.value && html`<span class="field-hint">${refusal.value}</span>`}
           </div>
         </div>
       <//>
       <section class="tool-results" aria-label="Ranking">
         <${TaskStatus} task=${task.value} doing="is ranking" onRetry=${rank} />
-        ${ranking.value ? html`<${Ranking} />` : !task.value && html`<${Empty} title="No ranking yet" icon="sort-down">The documents appear here, the most relevant one first.<//>`}
+        ${ranking.value && html`<${Ranking} />`}
+        ${!ranking.value &&
+        !task.value &&
+        html`
+          <${Empty} title="No ranking yet" icon="sort-down">
+            The documents appear here, the most relevant one first.
+          <//>
+        `}
       </section>
     </div>
   `;
@@ -128,13 +167,23 @@ function Documents() {
                 onKeyDown=${(/** @type {KeyboardEvent} */ event) => pressed(event, index)}
                 onPaste=${(/** @type {ClipboardEvent} */ event) => pasted(event, index)}
               ></textarea>
-              <${IconButton} icon="trash" label=${`Remove document ${index + 1}`} onClick=${() => put(documents.filter((_, place) => place !== index), index)} />
+              <${IconButton}
+                icon="trash"
+                label=${`Remove document ${index + 1}`}
+                onClick=${() => put(documents.filter((_, place) => place !== index), index)}
+              />
             </li>
           `,
         )}
       </ol>
       <div class="row">
-        <${Button} kind="quiet" icon="plus" onClick=${() => put([...documents, ""], documents.length)}>Add a document<//>
+        <${Button}
+          kind="quiet"
+          icon="plus"
+          onClick=${() => put([...documents, ""], documents.length)}
+        >
+          Add a document
+        <//>
         <span class="field-hint">Enter adds one, too; lines pasted into an empty one become documents.</span>
       </div>
     </fieldset>
@@ -144,13 +193,19 @@ function Documents() {
 function Ranking() {
   const shown = /** @type {import("./rerank-state.js").Ranking} */ (ranking.value);
   const { usage, question: asked } = shown;
-  const text = () => shown.ranking.map(({ index, score }) => `${score}\t${asked.documents[index].replaceAll(/\s+/g, " ")}`).join("\n");
+  /** @param {number} index */
+  const inOneLine = (index) => asked.documents[index].replaceAll(/\s+/g, " ");
+  const text = () => shown.ranking.map(({ index, score }) => `${score}\t${inOneLine(index)}`).join("\n");
   const unranked = asked.documents.filter((each) => each.trim()).length - shown.ranking.length;
   return html`
     <${Card}
       flush
       title=${html`For “${plain(asked.query)}”`}
-      actions=${html`${!isCurrent.value && html`<${Tag} tone="busy" title="The query or the documents have been changed since">of an earlier question<//>`}<${CopyButton} text=${text} label="Copy the ranking" />`}
+      actions=${html`
+        ${!isCurrent.value &&
+        html`<${Tag} tone="busy" title="The query or the documents have been changed since">of an earlier question<//>`}
+        <${CopyButton} text=${text} label="Copy the ranking" />
+      `}
     >
       <ol class="ranking">
         ${shown.ranking.map(

@@ -6,6 +6,7 @@ const GLIMPSE = 120;
 export function revealResults() {
   requestAnimationFrame(() => {
     const results = document.querySelector(".tool-results");
-    if (results && results.getBoundingClientRect().top > innerHeight - GLIMPSE) results.scrollIntoView({ behavior: "smooth" });
+    if (!results || results.getBoundingClientRect().top <= innerHeight - GLIMPSE) return;
+    results.scrollIntoView({ behavior: "smooth" });
   });
 }

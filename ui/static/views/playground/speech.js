@@ -34,15 +34,20 @@ const spoken = signal(/** @type {Spoken[]} */ ([]));
 const task = signal(/** @type {Task<{ url: string, size: number, type: string }> | null} */ (null));
 /** The one that is to be played as soon as it is shown. */
 const due = signal(-1);
-const refusal = computed(() => (!model.value ? "Choose a model first." : text.value.trim() ? "" : "Write what is to be said."));
+const refusal = computed(() => {
+  if (!model.value) return "Choose a model first.";
+  return text.value.trim() ? "" : "Write what is to be said.";
+});
 
 function speak() {
   if (refusal.value || task.value?.isRunning) return;
   const input = text.value.trim();
   const asked = { model: model.value, voice: chosenVoice(model.value), text: input };
-  const body = { model: asked.model, input, voice: asked.voice, response_format: "mp3", ...(speed.value === 1 ? {} : { speed: speed.value }) };
+  // A speed of 1 is not told: not every server knows the word.
+  const pace = speed.value === 1 ? {} : { speed: speed.value };
+  const body = JSON.stringify({ model: asked.model, input, voice: asked.voice, response_format: "mp3", ...pace });
   const running = new Task(asked.model, async ({ signal: stop, headers }) => {
-    const init = { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body), signal: stop };
+    const init = { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body, signal: stop };
     const sound = await (await raw("/v1/audio/speech", init)).blob();
     if (sound.type && !/^(audio|video|application\/octet-stream)/.test(sound.type)) {
       throw new ApiError(0, `The answer is no sound but ${sound.type}: ${(await sound.text()).slice(0, 500)}`);
@@ -74,7 +79,12 @@ export default function Speech() {
     <div class="tool">
       <${Card} title="Speech" class="tool-form">
         <div class="stack">
-          <${ModelPicker} label="Model" capability="audio_speech" value=${model.value} onInput=${(/** @type {string} */ value) => (model.value = value)} />
+          <${ModelPicker}
+            label="Model"
+            capability="audio_speech"
+            value=${model.value}
+            onInput=${(/** @type {string} */ value) => (model.value = value)}
+          />
           <${VoicePicker} model=${model.value} />
           <${TextArea}
             label="Text"
@@ -85,11 +95,30 @@ export default function Speech() {
             onKeyDown=${pressed}
           />
           <div class="tool-fields">
-            <${NumberField} label="Speed" min="0.25" max="4" step="0.05" value=${speed.value} onInput=${(/** @type {number | null} */ value) => (speed.value = value ?? 1)} />
+            <${NumberField}
+              label="Speed"
+              min="0.25"
+              max="4"
+              step="0.05"
+              value=${speed.value}
+              onInput=${(/** @type {number | null} */ value) => (speed.value = value ?? 1)}
+            />
           </div>
-          <${Switch} label="Play it when it is there" value=${autoplay.value} onInput=${(/** @type {boolean} */ value) => (autoplay.value = value)} />
+          <${Switch}
+            label="Play it when it is there"
+            value=${autoplay.value}
+            onInput=${(/** @type {boolean} */ value) => (autoplay.value = value)}
+          />
           <div class="row">
-            <${Button} kind="primary" icon="speaker" busy=${isRunning} disabled=${!isRunning && refusal.value !== ""} onClick=${speak}>${isRunning ? "Speaking …" : "Speak"}<//>
+            <${Button}
+              kind="primary"
+              icon="speaker"
+              busy=${isRunning}
+              disabled=${!isRunning && refusal.value !== ""}
+              onClick=${speak}
+            >
+              ${isRunning ? "Speaking …" : "Speak"}
+            <//>
             ${!isRunning && refusal.value && html`<span class="field-hint">${refusal.value}</span>`}
           </div>
         </div>
@@ -97,7 +126,10 @@ export default function Speech() {
       <section class="tool-results" aria-label="What was said">
         <${TaskStatus} task=${task.value} doing="is speaking" onRetry=${speak} />
         ${spoken.value.map((each) => html`<${Sound} key=${each.id} spoken=${each} />`)}
-        ${!spoken.value.length && !task.value && html`<${Empty} title="Nothing said yet" icon="speaker">What a model says stays here until this page is closed.<//>`}
+        ${!spoken.value.length && !task.value &&
+        html`
+          <${Empty} title="Nothing said yet" icon="speaker">What a model says stays here until this page is closed.<//>
+        `}
       </section>
     </div>
   `;

@@ -113,7 +113,8 @@ function Running({ task, doing }) {
   });
   const share = task.sent.value;
   const leftMs = estimatedMs === null ? 0 : estimatedMs - (nowMs - queue.value.receivedAtMs);
-  const words = share < 1 ? `Sending the file, ${percent(share)}` : stage === "reading" ? title.replace(/ reads the question$/, ` ${doing}`) : title;
+  const standing = stage === "reading" ? title.replace(/ reads the question$/, ` ${doing}`) : title;
+  const words = share < 1 ? `Sending the file, ${percent(share)}` : standing;
   return html`
     <div class="notice task-running" data-stage=${stage}>
       <span class="spinner" aria-hidden="true"></span>

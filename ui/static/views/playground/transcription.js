@@ -31,7 +31,10 @@ const files = signal(/** @type {File[]} */ ([]));
 /** Newest first. */
 const transcripts = signal(/** @type {Transcript[]} */ ([]));
 const task = signal(/** @type {Task<string> | null} */ (null));
-const refusal = computed(() => (!model.value ? "Choose a model first." : files.value.length ? "" : "Choose a recording."));
+const refusal = computed(() => {
+  if (!model.value) return "Choose a model first.";
+  return files.value.length ? "" : "Choose a recording.";
+});
 
 function transcribe() {
   const file = files.value[0];
@@ -72,12 +75,37 @@ export default function Transcription() {
     <div class="tool">
       <${Card} title="Recording" class="tool-form">
         <div class="stack">
-          <${ModelPicker} label="Model" capability="audio_transcriptions" value=${model.value} onInput=${(/** @type {string} */ value) => (model.value = value)} />
-          <${FileDrop} label="Recording" accept=${SOUNDS} hint="MP3, WAV, OGG" files=${files.value} onInput=${(/** @type {File[]} */ chosen) => (files.value = chosen)} />
+          <${ModelPicker}
+            label="Model"
+            capability="audio_transcriptions"
+            value=${model.value}
+            onInput=${(/** @type {string} */ value) => (model.value = value)}
+          />
+          <${FileDrop}
+            label="Recording"
+            accept=${SOUNDS}
+            hint="MP3, WAV, OGG"
+            files=${files.value}
+            onInput=${(/** @type {File[]} */ chosen) => (files.value = chosen)}
+          />
           ${file && html`<${Player} file=${file} />`}
-          <${TextField} label="Language" placeholder="en, de, … or none: found out" autocomplete="off" value=${language.value} onInput=${(/** @type {string} */ value) => (language.value = value)} />
+          <${TextField}
+            label="Language"
+            placeholder="en, de, … or none: found out"
+            autocomplete="off"
+            value=${language.value}
+            onInput=${(/** @type {string} */ value) => (language.value = value)}
+          />
           <div class="row">
-            <${Button} kind="primary" icon="microphone" busy=${isRunning} disabled=${!isRunning && refusal.value !== ""} onClick=${transcribe}>${isRunning ? "Transcribing …" : "Transcribe"}<//>
+            <${Button}
+              kind="primary"
+              icon="microphone"
+              busy=${isRunning}
+              disabled=${!isRunning && refusal.value !== ""}
+              onClick=${transcribe}
+            >
+              ${isRunning ? "Transcribing …" : "Transcribe"}
+            <//>
             ${!isRunning && refusal.value && html`<span class="field-hint">${refusal.value}</span>`}
           </div>
         </div>
@@ -86,13 +114,25 @@ export default function Transcription() {
         <${TaskStatus} task=${task.value} doing="is listening" onRetry=${transcribe} />
         ${transcripts.value.map(
           (each) => html`
-            <${Card} key=${each.id} title=${plain(each.name)} actions=${html`<${CopyButton} text=${each.text} label="Copy the text" words disabled=${!each.text} />`}>
+            <${Card}
+              key=${each.id}
+              title=${plain(each.name)}
+              actions=${html`<${CopyButton} text=${each.text} label="Copy the text" words disabled=${!each.text} />`}
+            >
               <p class="transcript">${each.text || html`<span class="faint">Nothing is said in it.</span>`}</p>
               <p class="faint small-text">${plain(each.model)} · ${duration(each.tookMs)}</p>
             <//>
           `,
         )}
-        ${!transcripts.value.length && !task.value && html`<${Empty} title="No transcript yet" icon="microphone">Recordings go to the model's server and nowhere else.<//>`}
+        ${!transcripts.value.length && !task.value &&
+        html`
+          <${Empty}
+            title="No transcript yet"
+            icon="microphone"
+          >
+            Recordings go to the model's server and nowhere else.
+          <//>
+        `}
       </section>
     </div>
   `;

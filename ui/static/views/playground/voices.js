@@ -69,9 +69,18 @@ export function VoicePicker({ model }) {
           options=${voicesOf(model).map((voice) => ({ value: voice, label: plain(voice) }))}
           onInput=${(/** @type {string} */ voice) => (chosen.value = { ...chosen.value, [model]: voice })}
         />
-        <${IconButton} icon="refresh" label="Ask the server for its voices" busy=${isAsking} disabled=${!model} onClick=${() => ask(model)} />
+        <${IconButton}
+          icon="refresh"
+          label="Ask the server for its voices"
+          busy=${isAsking}
+          disabled=${!model}
+          onClick=${() => ask(model)}
+        />
       </div>
-      ${task.value?.model === model && html`<${TaskStatus} task=${task.value} doing="lists its voices" onRetry=${() => ask(model)} />`}
+      ${task.value?.model === model &&
+      html`
+        <${TaskStatus} task=${task.value} doing="lists its voices" onRetry=${() => ask(model)} />
+      `}
     </div>
   `;
 }
