@@ -47,7 +47,7 @@ const TEXTS = /** @type {const} */ ({
   end: "end",
 });
 
-export const PAGE_SIZES = Object.freeze([10, 25, 50, 100, 250, 500]);
+export const PAGE_SIZES = Object.freeze([10, 25, 50, 100, 250, 500, 999]);
 
 export const DEFAULT_SORT = Object.freeze({ key: "id", order: /** @type {"asc" | "desc"} */ ("desc") });
 

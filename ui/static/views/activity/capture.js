@@ -23,14 +23,12 @@ import { Details } from "./details.js";
  *   is none
  */
 
-/** Shows the capture that the address names, if it names one. */
-export function CaptureDialog() {
-  const named = query().get("capture");
-  return named === null ? null : html`<${Shown} key=${named} id=${named} />`;
-}
-
-/** @param {{id: string}} props */
-function Shown({ id }) {
+/**
+ * One capture.
+ *
+ * @param {{id: string}} props
+ */
+export function Shown({ id }) {
   const [found, setFound] = useState(/** @type {Found | null} */ (null));
   const [attempt, setAttempt] = useState(0);
   useEffect(() => {

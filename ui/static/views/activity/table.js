@@ -22,7 +22,7 @@ import { connection } from "../../state/store.js";
 import { stored } from "../../state/settings.js";
 import { stylesheet } from "../../stylesheet.js";
 import { query, setQuery, withValue } from "./address.js";
-import { CaptureDialog } from "./capture.js";
+import { CaptureDialog } from "./capture-later.js";
 import { ExportMenu } from "./export.js";
 import { useFeed } from "./feed.js";
 import { FilterDrawer } from "./filters.js";
