@@ -26,19 +26,20 @@ models:
 """
 
 FRAMES = """
-() => new Promise((done) => {
-  const times = [];
-  const look = (now) => {
-    times.push(now);
-    if (now - times[0] < 2000) requestAnimationFrame(look);
-    else done((times.length - 1) / ((now - times[0]) / 1000));
+(pane) => new Promise((done) => {
+  let frames = 0;
+  let renders = 0;
+  const observer = new MutationObserver(() => { renders += 1; });
+  observer.observe(pane, {childList: true, subtree: true, characterData: true});
+  const look = () => {
+    frames += 1;
+    if (frames < 60) requestAnimationFrame(look);
+    else { observer.disconnect(); done({frames, renders}); }
   };
   requestAnimationFrame(look);
 })
 """
-"""Returns how many frames a second there are, over two seconds."""
-
-ENOUGH_FRAMES = 50
+"""Returns how often a pane was drawn in how many frames."""
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_what_a_model_prints_changes_nothing_but_text(site: Site) -> None:
 
 
 @pytest.mark.parametrize("wrap", [True, False], ids=["wrapped", "not wrapped"])
-def test_ten_thousand_lines_a_second_leave_the_page_its_frames(site: Site, *, wrap: bool) -> None:
+def test_ten_thousand_lines_a_second_are_drawn_once_a_frame(site: Site, *, wrap: bool) -> None:
     page = site.open("/logs?tab=both")
     upstream = page.locator("section[aria-label='Upstream log']")
     if not wrap:
@@ -138,8 +139,8 @@ def test_ten_thousand_lines_a_second_leave_the_page_its_frames(site: Site, *, wr
     lines(site.program, "rate=10000")
     expect(upstream.locator(".log-row").last).to_contain_text(re.compile(r"slot \d{5}"))
 
-    # The best of three: what else runs on the machine takes frames as well.
-    assert any(page.evaluate(FRAMES) >= ENOUGH_FRAMES for _ in range(3))
+    seen = upstream.evaluate(FRAMES)
+    assert 0 < seen["renders"] <= seen["frames"] + 1, "it is drawn more than once a frame"
     assert page.locator(".log-row").count() < 250
     # Who reads meanwhile is not moved.
     upstream.locator(".log-scroll").hover()
@@ -150,6 +151,6 @@ def test_ten_thousand_lines_a_second_leave_the_page_its_frames(site: Site, *, wr
     assert box is not None
     point = [box["x"] + 40, box["y"] + 100]
     before = page.evaluate(place, point)
-    page.evaluate(FRAMES)
+    upstream.evaluate(FRAMES)
 
     assert page.evaluate(place, point) == before
