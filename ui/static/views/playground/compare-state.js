@@ -61,14 +61,14 @@ export function send() {
 }
 
 /**
- * Asks one of them once more, what it was asked before the turn *id*.
+ * Asks one of them once more, what it was asked before the turn *id*; without an id, its last question.
  *
  * @param {Side} side
- * @param {string} id
+ * @param {string} [id]
  */
 export function again(side, id) {
   if (isBusy.value) return;
-  side.turns.value = before(side.turns.value, id);
+  if (id) side.turns.value = before(side.turns.value, id);
   run([side]);
 }
 

@@ -147,6 +147,16 @@ function Column({ side }) {
           <p class="soft compare-next">Asked when the other has answered.</p>
         `
       }
+      ${
+        !isBusy.value &&
+        side.turns.value.at(-1)?.role === "user" &&
+        html`
+          <p class="chat-unanswered">
+            <span class="soft">Not asked.</span>
+            <${Button} icon="send" onClick=${() => again(side)}>Ask it<//>
+          </p>
+        `
+      }
     </section>
   `;
 }
