@@ -10,7 +10,7 @@ import { plain } from "../../lib/bidi.js";
 import { bytes as sized, duration } from "../../lib/format.js";
 import { ApiError, get, isAbort, wordsFor } from "../../state/api.js";
 import { stored } from "../../state/settings.js";
-import { query, showCapture } from "./address.js";
+import { showCapture } from "./address.js";
 import { Body } from "./body.js";
 import { CaptureActions } from "./capture-actions.js";
 import { ModelName } from "./cells.js";
