@@ -1,4 +1,4 @@
-/** @file The residency timeline: a lane for each model that was in memory, its states in colours and patterns, and its swaps. */
+/** @file The residency timeline: a lane for each model that was in memory, with its states and its swaps. */
 
 import { html, useState } from "../html.js";
 import { plain } from "../lib/bidi.js";
@@ -15,15 +15,16 @@ void stylesheet("timeline");
 /** @typedef {import("../lib/timeline.js").Mark} Mark */
 /** @typedef {import("../types.js").ResidencyChange} ResidencyChange */
 
-const STATE_WORDS = /** @type {Record<string, string>} */ ({ starting: "loading", ready: "ready", stopping: "stopping" });
+/** @type {Record<string, string>} */
+const STATE_WORDS = { starting: "loading", ready: "ready", stopping: "stopping" };
 
 /** Shares of the width below which a segment is drawn wider than it was, so that it can be seen. */
 const THINNEST = 0.0022;
 
 /**
  * @param {{
- *   lanes: Lane[], startMs: number, endMs: number, aheadMs?: number, reasonOf?: (victim: string, change: ResidencyChange) => string,
- *   names?: boolean, label: string,
+ *   lanes: Lane[], startMs: number, endMs: number, aheadMs?: number,
+ *   reasonOf?: (victim: string, change: ResidencyChange) => string, names?: boolean, label: string,
  * }} props  all times by the server's clock, which is ahead of ours by aheadMs; names: whether lanes have them
  */
 export function Timeline({ lanes, startMs, endMs, aheadMs = 0, reasonOf = () => "", names = true, label }) {
@@ -48,7 +49,8 @@ export function Timeline({ lanes, startMs, endMs, aheadMs = 0, reasonOf = () => 
             <div class="timeline-lane" key=${lane.model} role="group" aria-label=${plain(lane.model)}>
               ${names && html`<div class="timeline-name clip"><${ModelLink} id=${lane.model} /></div>`}
               <div class="timeline-track">
-                ${marks.map((tick) => html`<i class="timeline-grid" key=${tick} style=${{ insetInlineStart: `${place(tick) * 100}%` }}></i>`)}
+                ${marks.map((tick) => html`<i class="timeline-grid" key=${tick}
+                  style=${{ insetInlineStart: `${place(tick) * 100}%` }}></i>`)}
                 ${lane.segments.map((segment) => {
                   const from = place(segment.fromMs);
                   const width = Math.max(place(segment.toMs) - from, THINNEST);
@@ -56,7 +58,7 @@ export function Timeline({ lanes, startMs, endMs, aheadMs = 0, reasonOf = () => 
                     <span
                       key=${`${segment.state}${segment.fromMs}`}
                       class=${`timeline-bar ${segment.state} ${segment.isOpen ? "open" : ""}`}
-                      style=${{ insetInlineStart: `${Math.min(from, 1 - width) * 100}%`, inlineSize: `${width * 100}%` }}
+                      style=${{ insetInlineStart: share(Math.min(from, 1 - width)), inlineSize: share(width) }}
                       role="img"
                       ...${tells(segmentWords(lane.model, segment, at))}
                     ></span>
@@ -79,7 +81,8 @@ export function Timeline({ lanes, startMs, endMs, aheadMs = 0, reasonOf = () => 
         )}
       </div>
       <div class="timeline-axis" aria-hidden="true">
-        ${marks.filter((tick) => place(tick) > 0.06 && place(tick) < 0.88).map((tick) => html`<span key=${tick} style=${{ insetInlineStart: `${place(tick) * 100}%` }}>${at(tick).slice(0, 5)}</span>`)}
+        ${marks.filter((tick) => place(tick) > 0.06 && place(tick) < 0.88).map((tick) => html`<span key=${tick}
+          style=${{ insetInlineStart: `${place(tick) * 100}%` }}>${at(tick).slice(0, 5)}</span>`)}
         <span class="timeline-now">now</span>
       </div>
       <p class="timeline-told" aria-hidden="true">
@@ -88,11 +91,17 @@ export function Timeline({ lanes, startMs, endMs, aheadMs = 0, reasonOf = () => 
           <span class="timeline-key"><i class="timeline-bar ready"></i>ready</span>
           <span class="timeline-key"><i class="timeline-bar stopping"></i>stopping</span>
           <span class="timeline-key"><i class="timeline-mark swap"><${Icon} name="swap" class="small" /></i>swap</span>
-          <span class="timeline-key"><i class="timeline-mark failed"><${Icon} name="warning" class="small" /></i>failure</span>
+          <span class="timeline-key"><i class="timeline-mark failed"><${Icon} name="warning"
+            class="small" /></i>failure</span>
         `}
       </p>
     </div>
   `;
+}
+
+/** @param {number} part of 1 */
+function share(part) {
+  return `${part * 100}%`;
 }
 
 /** @param {number} spanMs */
@@ -126,7 +135,8 @@ function markWords(model, mark, at, reasonOf) {
   const moment = at(Date.parse(change.at));
   if (mark.kind === "failed") return `${moment} ${plain(model)} failed: ${plain(change.why)}${more}`;
   const why = [...new Set(change.victims.map((victim) => reasonOf(victim, change)).filter(Boolean))].join("; ");
-  return `${moment} ${plain(model)} in place of ${change.victims.map(plain).join(", ")}${why ? `: ${plain(why)}` : ""}${more}`;
+  const instead = `${plain(model)} in place of ${change.victims.map(plain).join(", ")}`;
+  return `${moment} ${instead}${why ? `: ${plain(why)}` : ""}${more}`;
 }
 
 /**
@@ -135,6 +145,8 @@ function markWords(model, mark, at, reasonOf) {
  * @returns {(victim: string, change: ResidencyChange) => string}
  */
 export function reasonsIn(changes) {
-  return (victim, change) =>
-    plannersReason(changes.findLast((each) => each.id < change.id && each.model === victim && each.room_for === change.model) ?? null);
+  return (victim, change) => {
+    const isIt = (/** @type {ResidencyChange} */ each) => each.model === victim && each.room_for === change.model;
+    return plannersReason(changes.findLast((each) => each.id < change.id && isIt(each)) ?? null);
+  };
 }

@@ -5,14 +5,16 @@ import { displayName, natural } from "./names.js";
 /** @typedef {import("../types.js").Model} Model */
 
 /** The nearer to serving, the further up. */
-const RANK = /** @type {Record<string, number>} */ ({ ready: 0, starting: 1, stopping: 2, failed: 3, stopped: 4, "": 5 });
+/** @type {Record<string, number>} */
+const RANK = { ready: 0, starting: 1, stopping: 2, failed: 3, stopped: 4, "": 5 };
 
 /**
  * @param {Model} model
  * @param {string} search words, each of which has to be somewhere in its names or description
  */
 export function matches(model, search) {
-  const text = [model.id, model.name, model.description, model.peerID, ...(model.aliases ?? [])].join("\n").toLowerCase();
+  const texts = [model.id, model.name, model.description, model.peerID, ...(model.aliases ?? [])];
+  const text = texts.join("\n").toLowerCase();
   return search.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
 
@@ -33,7 +35,8 @@ export function matches(model, search) {
  * @returns {Model[]}
  */
 export function ordered(models, { sort, pinned, standings }) {
-  const names = (/** @type {Model} */ a, /** @type {Model} */ b) => natural(displayName(a), displayName(b)) || natural(a.id, b.id);
+  const names = (/** @type {Model} */ a, /** @type {Model} */ b) =>
+    natural(displayName(a), displayName(b)) || natural(a.id, b.id);
   const rank = (/** @type {Model} */ model) => RANK[standings.get(model.id)?.state ?? model.state] ?? 4;
   const wanted = (/** @type {Model} */ model) => Number((standings.get(model.id)?.waiting ?? 0) === 0);
   const moment = (/** @type {Model} */ model) => Date.parse(standings.get(model.id)?.newest?.at ?? "") || 0;

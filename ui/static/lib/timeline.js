@@ -75,7 +75,8 @@ function lane(model, changes, startMs, endMs, state) {
   /** @param {number} toMs @param {boolean} isOpen */
   const close = (toMs, isOpen) => {
     const from = Math.max(fromMs, startMs);
-    if (isInMemory(current) && toMs > from) segments.push({ state: current, fromMs: from, toMs, isOpen, change: began });
+    if (!isInMemory(current) || toMs <= from) return;
+    segments.push({ state: current, fromMs: from, toMs, isOpen, change: began });
   };
   for (const change of changes) {
     const atMs = Math.min(Date.parse(change.at), endMs);
@@ -89,7 +90,8 @@ function lane(model, changes, startMs, endMs, state) {
   }
   close(endMs, true);
   const spanMs = endMs - startMs;
-  return { model, segments: segments.length > MOST ? thinned(segments, spanMs / 1000) : segments, marks: apart(marks, spanMs / 120) };
+  const shown = segments.length > MOST ? thinned(segments, spanMs / 1000) : segments;
+  return { model, segments: shown, marks: apart(marks, spanMs / 120) };
 }
 
 /** Segments of one lane beyond which those that nobody could tell apart are drawn as one. */
@@ -259,13 +261,17 @@ function told(draft) {
   const episode = { id: first.id, at: first.at, model: first.model, kind, victims: first.victims };
   const took = draft.tookMs === null ? "" : duration(draft.tookMs);
   const instead = first.victims.length ? `, in place of ${first.victims.map(plain).join(", ")}` : "";
-  if (kind === "load") return { ...episode, text: (took ? `loaded in ${took}` : "is loading") + instead, why: plain(draft.why) };
+  if (kind === "load") {
+    return { ...episode, text: (took ? `loaded in ${took}` : "is loading") + instead, why: plain(draft.why) };
+  }
   if (kind === "failure") {
     const text = draft.isLoad ? `failed to start${took ? ` after ${took}` : ""}${instead}` : "ended by itself";
     return { ...episode, text, why: plain(draft.why) };
   }
   if (draft.isLoad) return { ...episode, text: `was stopped while it loaded${instead}`, why: plain(draft.why) };
-  if (first.room_for) return { ...episode, text: `made room for ${plain(first.room_for)}`, why: plain(plannersReason(first)) };
+  if (first.room_for) {
+    return { ...episode, text: `made room for ${plain(first.room_for)}`, why: plain(plannersReason(first)) };
+  }
   return { ...episode, text: "was unloaded", why: plain(first.why.replace(/^unloaded (?=on request)/, "")) };
 }
 

@@ -19,7 +19,8 @@ export function waitingWords(entry, models, name = plain, ahead = []) {
   const its = name(entry.model);
   if (entry.held_by.length > 0) {
     const turns = ahead.map((model) => `${name(model)} to have its turn`);
-    const waits = `waits for ${listed([...turns, ...entry.held_by.map((held) => heldWords(held, name))])}, then ${its} loads`;
+    const holders = entry.held_by.map((held) => heldWords(held, name));
+    const waits = `waits for ${listed([...turns, ...holders])}, then ${its} loads`;
     if (!entry.overdue) return waits;
     return `${waits}; newcomers to ${listed(entry.held_by.map((held) => name(held.model)))} wait behind it`;
   }

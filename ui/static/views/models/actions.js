@@ -1,4 +1,4 @@
-/** @file What can be done with a model: load it, give that up, unload it; the last asks first if somebody would notice. */
+/** @file What can be done with a model: load it, give that up, unload it, which asks first if somebody would notice. */
 
 import { html, useState } from "../../html.js";
 import { Button, IconButton } from "../../components/button.js";
@@ -34,7 +34,7 @@ export function ModelButton({ model, standing, words }) {
     const isStarting = standing.state === "starting";
     const cancel = () => {
       cancelLoad(model.id);
-      // A load under way is finished though nobody waits for it; who cancels wants it gone, unless others wait for it, too.
+      // A load under way is finished though nobody waits for it; who cancels wants it gone, unless others wait, too.
       if (isStarting && standing.waiting <= 1) void unloadModel(model.id);
     };
     const label = `Cancel ${isStarting ? "loading" : "the load of"} ${name}`;
@@ -44,12 +44,14 @@ export function ModelButton({ model, standing, words }) {
     return html`
       <${Button}
         kind=${words ? "primary" : "plain"} icon="play" class="models-act" disabled=${disabled}
-        aria-label=${standing.state === "failed" ? `Try again to load ${name}` : `Load ${name}`} onClick=${() => loadModel(model.id)}
+        aria-label=${standing.state === "failed" ? `Try again to load ${name}` : `Load ${name}`}
+        onClick=${() => loadModel(model.id)}
       >${standing.state === "failed" ? "Try again" : "Load"}<//>
     `;
   }
   const isLoading = standing.state === "starting";
-  const label = standing.state === "stopping" ? `Stopping ${name}` : isLoading ? `Stop loading ${name}` : `Unload ${name}`;
+  const does = isLoading ? "Stop loading" : "Unload";
+  const label = `${standing.state === "stopping" ? "Stopping" : does} ${name}`;
   const harm = harmWords(standing.serving, standing.waiting);
   return html`
     <${Button}
@@ -58,7 +60,7 @@ export function ModelButton({ model, standing, words }) {
       onClick=${() => (harm ? setAsks(true) : unload())}
     >${standing.state === "stopping" ? "Stopping" : isLoading ? "Stop" : "Unload"}<//>
     <${Asking}
-      open=${asks} title=${isLoading ? `Stop loading ${name}?` : `Unload ${name}?`} harm=${harm} does=${isLoading ? "Stop" : "Unload"}
+      open=${asks} title=${`${does} ${name}?`} harm=${harm} does=${isLoading ? "Stop" : "Unload"}
       onClose=${() => setAsks(false)} onDo=${unload}
     />
   `;
@@ -82,7 +84,8 @@ export function UnloadAll({ serving, waiting, up }) {
       icon="stop" busy=${busy} disabled=${connection.value !== "open" || (up === 0 && waiting === 0)}
       onClick=${() => (harm ? setAsks(true) : unload())}
     >Unload all<//>
-    <${Asking} open=${asks} title="Unload all models?" harm=${harm} does="Unload all" onClose=${() => setAsks(false)} onDo=${unload} />
+    <${Asking} open=${asks} title="Unload all models?" harm=${harm} does="Unload all" onClose=${() => setAsks(false)}
+      onDo=${unload} />
   `;
 }
 
@@ -92,7 +95,8 @@ function Asking({ open, title, harm, does, onClose, onDo }) {
     <${Button} kind="quiet" onClick=${onClose}>Keep<//>
     <${Button} kind="danger" onClick=${onDo}>${does}<//>
   `;
-  return html`<${Dialog} open=${open} onClose=${onClose} title=${title} size="small" footer=${footer}><p>${harm}</p><//>`;
+  return html`<${Dialog} open=${open} onClose=${onClose} title=${title} size="small"
+    footer=${footer}><p>${harm}</p><//>`;
 }
 
 /**
@@ -110,6 +114,7 @@ function harmWords(serving, waiting) {
 /** @param {{isPinned: boolean, name: string, onToggle: () => void}} props */
 export function PinButton({ isPinned, name, onToggle }) {
   return html`
-    <${IconButton} icon="pin" class="models-pin" label=${`Keep ${name} at the top`} pressed=${isPinned} onClick=${onToggle} />
+    <${IconButton} icon="pin" class="models-pin" label=${`Keep ${name} at the top`} pressed=${isPinned}
+      onClick=${onToggle} />
   `;
 }

@@ -41,7 +41,8 @@ export function Details({ model }) {
   }, [model.id, model.state, serving > 0, sample.value, connection.value === "open", tries]);
   if (details === null) {
     if (trouble === null) return html`<${Empty} title="Asking…" />`;
-    return html`<${Empty} icon="warning" title="The details are not known" action=${html`<${Button} icon="refresh" onClick=${() => setTries(tries + 1)}>Try again<//>`}>${trouble}<//>`;
+    return html`<${Empty} icon="warning" title="The details are not known" action=${html`<${Button} icon="refresh"
+      onClick=${() => setTries(tries + 1)}>Try again<//>`}>${trouble}<//>`;
   }
   return html`
     ${trouble !== null && html`<p class="notice bad" role="status">What follows may be old: ${trouble}</p>`}
@@ -51,10 +52,12 @@ export function Details({ model }) {
       <${Limits} its=${details} />
       <div class="stack">
         <${Abilities} model=${model} its=${details} />
-        <${Card} title="Swapping"><ul class="model-rules">${details.rules.map((rule) => html`<li key=${rule}>${plain(rule)}</li>`)}</ul><//>
+        <${Card} title="Swapping"><ul class="model-rules">${details.rules.map((rule) => html`<li
+          key=${rule}>${plain(rule)}</li>`)}</ul><//>
       </div>
       <${Command} its=${details} />
-      ${Object.keys(details.metadata).length > 0 && html`<${Card} title="Metadata" class="wide"><pre class="model-command">${plainLines(JSON.stringify(details.metadata, null, 2))}</pre><//>`}
+      ${Object.keys(details.metadata).length > 0 && html`<${Card} title="Metadata" class="wide"><pre
+        class="model-command">${plainLines(JSON.stringify(details.metadata, null, 2))}</pre><//>`}
     </div>
   `;
 }
@@ -68,7 +71,8 @@ function plainLines(text) {
 function Facts({ rows }) {
   return html`
     <dl class="model-facts">
-      ${rows.map(([name, value]) => value !== null && value !== undefined && value !== "" && html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
+      ${rows.map(([name, value]) => value !== null && value !== undefined && value !== "" && html`<div
+        key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
     </dl>
   `;
 }
@@ -88,7 +92,8 @@ function Process({ its }) {
         ["Idle since", its.idle_since && html`<${Time} iso=${its.idle_since} />`],
         ["Unloads at", its.unloads_at && clockTime(Date.parse(its.unloads_at) - (residency.value?.aheadMs ?? 0))],
         ["Main memory", memory && bytes(memory.ram_mb * MIB)],
-        ...(memory?.gpus ?? []).map((gpu) => /** @type {[string, Children]} */ ([plain(gpu.name || "GPU"), html`<span title=${gpu.uuid}>${bytes(gpu.used_mb * MIB)}</span>`])),
+        ...(memory?.gpus ?? []).map((gpu) => /** @type {[string, Children]} */ ([plain(gpu.name || "GPU"), html`<span
+          title=${gpu.uuid}>${bytes(gpu.used_mb * MIB)}</span>`])),
         ["Usually loads in", learned.load_ms !== null && duration(learned.load_ms)],
         ["Usually stops in", learned.stop_ms !== null && duration(learned.stop_ms)],
         ["A request takes", learned.request_ms !== null && duration(learned.request_ms)],
@@ -105,6 +110,7 @@ function Running({ sinceIso }) {
 
 /** @param {{its: ModelDetails}} props */
 function Limits({ its }) {
+  const asked = its.check_endpoint === null ? "its port alone" : html`<code>${plain(its.check_endpoint)}</code>`;
   return html`
     <${Card} title="Limits">
       <${Facts} rows=${[
@@ -112,7 +118,7 @@ function Limits({ its }) {
         ["Requests at once", its.concurrency_limit > 0 ? count(its.concurrency_limit) : "any number"],
         ["Priority", its.priority],
         ["Has to be ready within", duration(its.health_check_timeout_s * 1000)],
-        ["Is asked for readiness at", its.check_endpoint === null ? "nothing: its port is enough" : html`<code>${plain(its.check_endpoint)}</code>`],
+        ["Is asked for readiness at", asked],
         ["May take to stop", duration(its.unload_timeout_s * 1000)],
         ["Loaded at start", its.preload ? "yes" : "no"],
         ["Tells clients of loading", its.send_loading_state ? "yes" : "no"],
@@ -145,11 +151,14 @@ function Abilities({ model, its }) {
 function Command({ its }) {
   return html`
     <${Card} title="Command" class="wide" actions=${html`<${CopyButton} text=${its.cmd} label="Copy the command" />`}>
-      ${its.cmd ? html`<pre class="model-command">${plainLines(its.cmd)}</pre>` : html`<p class="soft">There is none: it is started by nobody here.</p>`}
-      ${its.cmd_stop && html`<h3 class="model-sub">To stop it</h3><pre class="model-command">${plainLines(its.cmd_stop)}</pre>`}
+      ${its.cmd ? html`<pre class="model-command">${plainLines(its.cmd)}</pre>` : html`<p
+        class="soft">There is none: it is started by nobody here.</p>`}
+      ${its.cmd_stop && html`<h3 class="model-sub">To stop it</h3><pre
+        class="model-command">${plainLines(its.cmd_stop)}</pre>`}
       ${its.env.length > 0 && html`
         <h3 class="model-sub">Variables it is given</h3>
-        <p class="models-tags">${its.env.map((name) => html`<${Tag} key=${name}><span class="mono">${plain(name)}</span><//>`)}</p>
+        <p class="models-tags">${its.env.map((name) => html`<${Tag} key=${name}><span
+          class="mono">${plain(name)}</span><//>`)}</p>
       `}
       <p class="faint small-text model-gap">Secrets are shown as [REDACTED], variables without their values.</p>
     <//>

@@ -27,7 +27,8 @@ export function History({ model }) {
   if (known === null) {
     return residencyTrouble.value === null
       ? html`<p class="faint models-none">Asking for the last hour…</p>`
-      : html`<p class="models-none">The last hour is not known: ${residencyTrouble.value} <${Button} kind="quiet" onClick=${refresh}>Try again<//></p>`;
+      : html`<p class="models-none">The last hour is not known: ${residencyTrouble.value} <${Button} kind="quiet"
+        onClick=${refresh}>Try again<//></p>`;
   }
   return html`<${Drawn} known=${known} model=${model} />`;
 }
@@ -40,20 +41,28 @@ function Drawn({ known, model }) {
   const newest = known.changes.at(-1);
   // What has just happened is drawn at once, though the slow clock has not got there yet.
   const endMs = Math.max(clock + known.aheadMs, newest ? Date.parse(newest.at) : 0);
-  const changes = useMemo(() => (model === undefined ? known.changes : known.changes.filter((each) => each.model === model)), [known, model]);
+  const isMeant = (/** @type {string} */ id) => model === undefined || id === model;
+  const changes = useMemo(() => known.changes.filter((each) => isMeant(each.model)), [known, model]);
   const firstMs = Math.max(known.sinceMs, endMs - HOUR_MS);
   const startMs = Math.min(firstMs, endMs - SHORTEST_MS);
-  const states = new Map(models.value.filter((each) => each.peerID === "" && (model === undefined || each.id === model)).map((each) => [each.id, each.state]));
+  const mine = models.value.filter((each) => each.peerID === "" && isMeant(each.id));
+  const states = new Map(mine.map((each) => [each.id, each.state]));
   const drawn = lanes(changes, { startMs: firstMs, endMs }, states);
-  const episodes = useMemo(() => story(known.changes).filter((each) => model === undefined || each.model === model || each.victims.includes(model)), [known, model]);
+  const episodes = useMemo(
+    () => story(known.changes).filter((each) => isMeant(each.model) || each.victims.some(isMeant)),
+    [known, model],
+  );
   if (drawn.length === 0) {
-    const span = endMs - known.sinceMs < HOUR_MS - 1000 ? `since ${clockTime(known.sinceMs - known.aheadMs)}` : "in the last hour";
-    return html`<p class="faint models-none">${model === undefined ? "No model was" : "It was not"} loaded ${span}.</p>`;
+    const isYoung = endMs - known.sinceMs < HOUR_MS - 1000;
+    const span = isYoung ? `since ${clockTime(known.sinceMs - known.aheadMs)}` : "in the last hour";
+    const who = model === undefined ? "No model was" : "It was not";
+    return html`<p class="faint models-none">${who} loaded ${span}.</p>`;
   }
   return html`
     <${Timeline}
-      lanes=${drawn} startMs=${startMs} endMs=${endMs} aheadMs=${known.aheadMs} reasonOf=${reasonsIn(known.changes)} names=${model === undefined}
-      label=${model === undefined ? "Which models were in memory in the last hour" : "When it was in memory in the last hour"}
+      lanes=${drawn} startMs=${startMs} endMs=${endMs} aheadMs=${known.aheadMs}
+      reasonOf=${reasonsIn(known.changes)} names=${model === undefined}
+      label=${`${model === undefined ? "Which models were" : "When it was"} in memory in the last hour`}
     />
     <${Story} episodes=${episodes} aheadMs=${known.aheadMs} />
   `;
@@ -62,8 +71,13 @@ function Drawn({ known, model }) {
 /** @param {{episodes: Episode[], aheadMs: number}} props */
 function Story({ episodes, aheadMs }) {
   if (episodes.length === 0) return null;
+  /** @param {Event} event */
+  const toggled = (event) => {
+    isTold.value = /** @type {HTMLDetailsElement} */ (event.currentTarget).open;
+  };
   return html`
-    <details class="models-story" open=${isTold.value} onToggle=${(/** @type {Event} */ event) => (isTold.value = /** @type {HTMLDetailsElement} */ (event.currentTarget).open)}>
+    <details class="models-story" open=${isTold.value}
+      onToggle=${toggled}>
       <summary>${plural(episodes.length, "change")}, in words</summary>
       ${isTold.value && html`
         <ol tabindex="0" aria-label="Changes, newest first">
@@ -71,8 +85,9 @@ function Story({ episodes, aheadMs }) {
             (each) => html`
               <li key=${each.id} class=${each.kind}>
                 <time datetime=${each.at}>${clockTime(Date.parse(each.at) - aheadMs)}</time>
-                <${Icon} name=${each.kind === "failure" ? "warning" : each.kind === "end" ? "stop" : each.victims.length ? "swap" : "play"} class="small" />
-                <span><${ModelLink} id=${each.model} /> ${each.text}${each.why && html`<span class="faint">: ${each.why}</span>`}</span>
+                <${Icon} name=${iconOf(each)} class="small" />
+                <span><${ModelLink} id=${each.model} /> ${each.text}${each.why && html`<span
+                  class="faint">: ${each.why}</span>`}</span>
               </li>
             `,
           )}
@@ -80,6 +95,12 @@ function Story({ episodes, aheadMs }) {
       `}
     </details>
   `;
+}
+
+/** @param {Episode} episode */
+function iconOf({ kind, victims }) {
+  if (kind === "load") return victims.length > 0 ? "swap" : "play";
+  return kind === "failure" ? "warning" : "stop";
 }
 
 export function HistoryCard() {

@@ -17,11 +17,13 @@ import { connection, profile, profiles, selectors } from "../../state/store.js";
 /** Nothing where none is configured. */
 export function ProfilesCard() {
   if (profiles.value.length === 0) return null;
-  const actions = profile.value !== null && html`<${Button} kind="quiet" disabled=${connection.value !== "open"} onClick=${() => chooseProfile(null)}>Use none<//>`;
+  const actions = profile.value !== null && html`<${Button} kind="quiet" disabled=${connection.value !== "open"}
+    onClick=${() => chooseProfile(null)}>Use none<//>`;
   return html`
     <${Card} title="Profiles" flush actions=${actions}>
       <ul class="models-meanings">
-        ${profiles.value.map((each) => html`<${ProfileItem} key=${each.id} its=${each} isActive=${each.id === profile.value} />`)}
+        ${profiles.value.map((each) => html`<${ProfileItem} key=${each.id} its=${each}
+          isActive=${each.id === profile.value} />`)}
       </ul>
     <//>
   `;
@@ -34,15 +36,18 @@ function ProfileItem({ its, isActive }) {
     <li class=${isActive ? "active" : ""}>
       <div class="spread">
         <span class="models-title"><b>${plain(its.id)}</b>${isActive && html`<${Tag} tone="good">active<//>`}</span>
-        ${!isActive && html`<${Button} kind="quiet" disabled=${connection.value !== "open"} aria-label=${`Use the profile ${plain(its.id)}`} onClick=${() => chooseProfile(its.id)}>Use<//>`}
+        ${!isActive && html`<${Button} kind="quiet" disabled=${connection.value !== "open"}
+          aria-label=${`Use the profile ${plain(its.id)}`} onClick=${() => chooseProfile(its.id)}>Use<//>`}
       </div>
       ${its.description && html`<p class="soft small-text">${plain(its.description)}</p>`}
       <ul class="models-pins">
         ${pins.map(
           ([name, target]) => html`
             <li key=${name}>
-              <span class="mono">${plain(name)}</span><span class="faint" aria-hidden="true">→</span><span class="unseen"> means </span>
-              ${target ? html`<${ModelLink} id=${target} />` : html`<${Tag} tone="bad" title="Requests for this name are answered with 404">disabled<//>`}
+              <span class="mono">${plain(name)}</span><span class="faint" aria-hidden="true">→</span><span
+                class="unseen"> means </span>
+              ${target ? html`<${ModelLink} id=${target} />` : html`<${Tag} tone="bad"
+                title="Requests for this name are answered with 404">disabled<//>`}
             </li>
           `,
         )}
@@ -62,7 +67,8 @@ export function SelectorsCard() {
   if (selectors.value.length === 0) return null;
   return html`
     <${Card} title="Selectors" flush>
-      <ul class="models-meanings">${selectors.value.map((each) => html`<${SelectorItem} key=${each.id} its=${each} />`)}</ul>
+      <ul class="models-meanings">${selectors.value.map((each) => html`<${SelectorItem} key=${each.id}
+        its=${each} />`)}</ul>
     <//>
   `;
 }
@@ -75,10 +81,12 @@ function SelectorItem({ its }) {
       <span class="models-title">
         <b>${plain(its.id)}</b>${name !== plain(its.id) && html`<span>${name}</span>`}
         <${Tag} tone="info" title=${STRATEGIES[its.strategy]}>${plain(its.strategy)}<//>
-        ${its.spillover !== undefined && html`<${Tag} title="Requests that each target serves before the next one is used">spills over at ${its.spillover}<//>`}
+        ${its.spillover !== undefined && html`<${Tag}
+          title="Requests that each target serves before the next one is used">spills over at ${its.spillover}<//>`}
       </span>
       ${its.description && html`<p class="soft small-text">${plain(its.description)}</p>`}
-      <p class="models-targets"><${Icon} name="chevron-right" class="small" />${its.targets.map((target) => html`<${ModelLink} key=${target} id=${target} />`)}</p>
+      <p class="models-targets"><${Icon} name="chevron-right"
+        class="small" />${its.targets.map((target) => html`<${ModelLink} key=${target} id=${target} />`)}</p>
     </li>
   `;
 }

@@ -39,7 +39,8 @@ export default function ModelPage({ segments }) {
   const model = modelNamed(models.value, asked);
   useEffect(followResidency, []);
   useEffect(() => void askForSample(), []);
-  if (!model) return html`<div class="models"><${PageHeader} title=${plain(asked)} /><${Missing} name=${asked} /></div>`;
+  if (!model) return html`<div class="models"><${PageHeader} title=${plain(asked)} /><${Missing}
+    name=${asked} /></div>`;
   return html`<${Page} key=${model.id} model=${model} />`;
 }
 
@@ -47,11 +48,14 @@ export default function ModelPage({ segments }) {
 function Missing({ name }) {
   if (!known.value) return html`<${Empty} title="Asking how the models stand…" />`;
   const start = name.toLowerCase().slice(0, 3);
-  const near = models.value.filter((model) => model.id.toLowerCase().includes(start)).sort((a, b) => natural(a.id, b.id)).slice(0, 3);
+  const alike = models.value.filter((model) => model.id.toLowerCase().includes(start));
+  const near = alike.sort((a, b) => natural(a.id, b.id)).slice(0, 3);
   return html`
-    <${Empty} icon="models" title=${`There is no model “${plain(name)}”`} action=${html`<${Link} to="/models" class="button plain">All models<//>`}>
+    <${Empty} icon="models" title=${`There is no model “${plain(name)}”`} action=${html`<${Link} to="/models"
+      class="button plain">All models<//>`}>
       It is neither an id nor an alias of the configuration in force. A reload may have removed it.
-      ${near.length > 0 && html`<p>Perhaps ${near.map((model, index) => html`${index > 0 && ", "}<${Link} to=${`/models/${segment(model.id)}`}>${plain(model.id)}<//>`)}?</p>`}
+      ${near.length > 0 && html`<p>Perhaps ${near.map((model, index) => html`${index > 0 && ", "}<${Link}
+        to=${`/models/${segment(model.id)}`}>${plain(model.id)}<//>`)}?</p>`}
     <//>
   `;
 }
@@ -69,7 +73,8 @@ function Page({ model }) {
       <${Tabs} tabs=${tabs} active=${tab} onSelect=${setTab} label=${`Of ${plain(displayName(model))}`} />
       <${TabPanel} id="activity" active=${tab}><${ActivityTable} model=${model.id} storageKey="model-detail" /><//>
       <${TabPanel} id="logs" active=${tab} class="model-logs">
-        <${LogPane} path=${`/logs/stream/${segment(model.id)}`} storageKey="model-log" label=${`Log of ${plain(displayName(model))}`} />
+        <${LogPane} path=${`/logs/stream/${segment(model.id)}`} storageKey="model-log"
+          label=${`Log of ${plain(displayName(model))}`} />
       <//>
       <${TabPanel} id="details" active=${tab}><${Details} model=${model} /><//>
     </div>
@@ -87,7 +92,8 @@ function Head({ model }) {
   const subtitle = html`
     <span class="model-ids">
       <code>${plain(model.id)}</code><${CopyButton} text=${model.id} label="Copy the id" />
-      ${(model.aliases ?? []).map((alias) => html`<code key=${alias} class="faint" title="alias">${plain(alias)}</code>`)}
+      ${(model.aliases ?? []).map((alias) => html`<code key=${alias} class="faint"
+        title="alias">${plain(alias)}</code>`)}
       ${model.unlisted && html`<${Tag} title="Is not in the list that clients are given">unlisted<//>`}
       ${asOf.value !== null && html`<b class="models-asof">as of ${clockTime(asOf.value)}</b>`}
     </span>
@@ -97,11 +103,15 @@ function Head({ model }) {
     <p class="unseen" aria-live="polite">${standing ? stateLook(standing.state).words : ""}</p>
     <div class="model-standing">
       <${StateDot} state=${standing?.state ?? ""} />
-      ${isOurs ? html`<${StateWords} model=${model} standing=${standing} />` : html`<span class="soft">how it stands there is not known here</span>`}
-      ${isOurs && standing.waiting > 0 && html`<span class="models-waiting">${plural(standing.waiting, "request")} ${standing.waiting === 1 ? "waits" : "wait"}</span>`}
+      ${isOurs ? html`<${StateWords} model=${model} standing=${standing} />` : html`<span
+        class="soft">how it stands there is not known here</span>`}
+      ${isOurs && standing.waiting > 0 && html`<span
+        class="models-waiting"
+      >${plural(standing.waiting, "request")} ${standing.waiting === 1 ? "waits" : "wait"}</span>`}
       <${MemoryWords} memory=${memories.value.get(model.id)} />
     </div>
     ${model.description && html`<p class="model-about prose">${plain(model.description)}</p>`}
-    ${isOurs && standing.requests.length > 0 && html`<div class="model-users"><${Users} requests=${standing.requests} /></div>`}
+    ${isOurs && standing.requests.length > 0 && html`<div class="model-users"><${Users}
+      requests=${standing.requests} /></div>`}
   `;
 }

@@ -31,7 +31,9 @@ const SORTS = [
 
 const showsUnlisted = stored("models-unlisted", true);
 const sort = stored("models-sort", "state", (value) => SORTS.some((each) => each.value === value));
-const pinned = stored("models-pinned", /** @type {string[]} */ ([]), (value) => Array.isArray(value) && value.every((each) => typeof each === "string"));
+const isTexts = (/** @type {unknown} */ value) =>
+  Array.isArray(value) && value.every((each) => typeof each === "string");
+const pinned = stored("models-pinned", /** @type {string[]} */ ([]), isTexts);
 
 /** @param {string} id */
 const togglePin = (id) => {
@@ -56,21 +58,24 @@ export default function Models() {
       ${all.length > 0 && html`
         <div class="models-tools">
           <${SearchField} label="Find a model" value=${search} onInput=${setSearch} />
-          <${Select} label="Order" hideLabel value=${sort.value} options=${SORTS} onInput=${(/** @type {string} */ value) => (sort.value = value)} />
+          <${Select} label="Order" hideLabel value=${sort.value} options=${SORTS}
+            onInput=${(/** @type {string} */ value) => (sort.value = value)} />
           ${all.some((model) => model.unlisted) && html`
-            <${Switch} label="Show unlisted models" value=${showsUnlisted.value} onInput=${(/** @type {boolean} */ value) => (showsUnlisted.value = value)} />
+            <${Switch} label="Show unlisted models" value=${showsUnlisted.value}
+              onInput=${(/** @type {boolean} */ value) => (showsUnlisted.value = value)} />
           `}
         </div>
       `}
-      <div class="stack" ...${hold}><${Listed} all=${all} found=${found} mine=${mine} search=${search} onClear=${() => setSearch(null)} /></div>
+      <div class="stack" ...${hold}><${Listed} all=${all} found=${found} mine=${mine} search=${search}
+        onClear=${() => setSearch(null)} /></div>
       <div class="models-pair"><${ProfilesCard} /><${SelectorsCard} /></div>
     </div>
   `;
 }
 
 /**
- * Keeps rows in their places while the pointer is over them or the keyboard is in them: a state that changes must not put
- * another model's button under the finger.
+ * Keeps rows in their places while the pointer is over them or the keyboard is in them: a state that changes must not
+ * put another model's button under the finger.
  * @param {Model[]} order as it should be
  * @returns {[Model[], Record<string, (event: any) => void>]} as it is, and the handlers of what holds the rows
  */
@@ -79,7 +84,9 @@ function useHeld(order) {
   const handlers = {
     onPointerEnter: () => void (held.pointer = true),
     onPointerLeave: () => void (held.pointer = false),
-    onFocusIn: (/** @type {FocusEvent} */ event) => void (held.keyboard = /** @type {Element} */ (event.target).matches(":focus-visible")),
+    onFocusIn: (/** @type {FocusEvent} */ event) => {
+      held.keyboard = /** @type {Element} */ (event.target).matches(":focus-visible");
+    },
     onFocusOut: () => void (held.keyboard = false),
   };
   if (held.pointer || held.keyboard) {
@@ -92,17 +99,19 @@ function useHeld(order) {
 }
 
 /** @typedef {Parameters<typeof ModelRow>[0]} RowProps */
+/** @typedef {{props: RowProps, node: import("../../html.js").Node}} Made */
 
 /**
- * Returns what makes a row. The same node again tells Preact that there is nothing new in it: with hundreds of models and
- * news many times a second, drawing all of them would be felt.
+ * Returns what makes a row. The same node again tells Preact that there is nothing new in it: with hundreds of models
+ * and news many times a second, drawing all of them would be felt.
  * @returns {(props: RowProps) => import("../../html.js").Node}
  */
 function useRows() {
-  const made = useRef(/** @type {Map<string, {props: RowProps, node: import("../../html.js").Node}>} */ (new Map())).current;
+  const made = useRef(/** @type {Map<string, Made>} */ (new Map())).current;
   return (props) => {
     const old = made.get(props.model.id);
-    if (old && /** @type {(keyof RowProps)[]} */ (Object.keys(props)).every((key) => props[key] === old.props[key])) return old.node;
+    const keys = /** @type {(keyof RowProps)[]} */ (Object.keys(props));
+    if (old && keys.every((key) => props[key] === old.props[key])) return old.node;
     const node = html`<${ModelRow} key=${props.model.id} ...${props} />`;
     made.set(props.model.id, { props, node });
     return node;
@@ -119,26 +128,36 @@ function Head({ local, peers }) {
     if (model.state !== "stopped") up += 1;
     serving += standings.value.get(model.id)?.serving ?? 0;
   }
-  const words = [plural(local.length, "model"), peers && `${plural(peers, "model")} of peers`, `${ready} ready`, up > ready && `${up - ready} on the way`, serving && `${plural(serving, "request")} in flight`]
-    .filter(Boolean)
-    .join(" · ");
-  const subtitle = known.value ? html`${words}${asOf.value !== null && html` <b class="models-asof">as of ${clockTime(asOf.value)}</b>`}` : "Connecting…";
+  const parts = [
+    plural(local.length, "model"),
+    peers && `${plural(peers, "model")} of peers`,
+    `${ready} ready`,
+    up > ready && `${up - ready} on the way`,
+    serving && `${plural(serving, "request")} in flight`,
+  ];
+  const words = parts.filter(Boolean).join(" · ");
+  const subtitle = known.value ? html`${words}${asOf.value !== null && html` <b
+    class="models-asof">as of ${clockTime(asOf.value)}</b>`}` : "Connecting…";
   const live = html`<p class="unseen" aria-live="polite">${known.value ? `${ready} ready` : ""}</p>`;
-  return html`${live}<${PageHeader} title="Models" subtitle=${subtitle} actions=${html`<${UnloadAll} serving=${serving} waiting=${queue.value.length} up=${up} />`} />`;
+  return html`${live}<${PageHeader} title="Models" subtitle=${subtitle} actions=${html`<${UnloadAll} serving=${serving}
+    waiting=${queue.value.length} up=${up} />`} />`;
 }
 
 /**
  * @param {{
- *   all: Model[], found: Model[], mine: {local: Model[], peers: Map<string, Model[]>}, search: string, onClear: () => void,
+ *   all: Model[], found: Model[], mine: {local: Model[], peers: Map<string, Model[]>}, search: string,
+ *   onClear: () => void,
  * }} props
  */
 function Listed({ all, found, mine, search, onClear }) {
   const row = useRows();
   if (!known.value) return html`<${Empty} title="Asking how the models stand…" />`;
-  if (all.length === 0) return html`<${Empty} icon="models" title="No models yet">Add some under <code>models:</code> in the configuration; a reload shows them here.<//>`;
+  if (all.length === 0) return html`<${Empty} icon="models"
+    title="No models yet">Add some under <code>models:</code> in the configuration; a reload shows them here.<//>`;
   if (found.length === 0) {
     const words = search ? `None matches “${plain(search)}”.` : "All of them are unlisted.";
-    return html`<${Empty} icon="search" title="No model to show" action=${search && html`<${Button} onClick=${onClear}>Show all<//>`}>${words}<//>`;
+    return html`<${Empty} icon="search" title="No model to show" action=${search && html`<${Button}
+      onClick=${onClear}>Show all<//>`}>${words}<//>`;
   }
   return html`
     ${mine.local.length > 0 && html`
@@ -147,14 +166,16 @@ function Listed({ all, found, mine, search, onClear }) {
           ${mine.local.map((model) => {
             const standing = standings.value.get(model.id);
             const memory = memories.value.get(model.id);
-            return standing && row({ model, standing, memory, isPinned: pinned.value.includes(model.id), onPin: togglePin });
+            const isPinned = pinned.value.includes(model.id);
+            return standing && row({ model, standing, memory, isPinned, onPin: togglePin });
           })}
         </ul>
       <//>
     `}
     ${[...mine.peers].map(([peer, theirs]) => html`
       <${Card} key=${peer} title=${`Peer ${plain(peer)}`} flush>
-        <ul class="models-list">${theirs.map((model) => html`<${PeerRow} key=${model.id} model=${model} isPinned=${pinned.value.includes(model.id)} onPin=${togglePin} />`)}</ul>
+        <ul class="models-list">${theirs.map((model) => html`<${PeerRow} key=${model.id} model=${model}
+          isPinned=${pinned.value.includes(model.id)} onPin=${togglePin} />`)}</ul>
       <//>
     `)}
   `;

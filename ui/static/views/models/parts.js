@@ -60,7 +60,8 @@ export function StateWords({ model, standing }) {
   if (state === "failed") return html`<${Failure} standing=${standing} />`;
   if (state === "stopping") {
     const why = newest?.state === "stopping" ? newest.why : "";
-    return html`<span class="models-state"><${StateText} state=${state} />${why && html`<span class="models-why">${plain(why)}</span>`}</span>`;
+    return html`<span class="models-state"><${StateText} state=${state} />${why && html`<span
+      class="models-why">${plain(why)}</span>`}</span>`;
   }
   if (state === "ready") {
     return html`
@@ -102,8 +103,10 @@ function Loading({ standing }) {
     <span class="models-state">
       <span class="state-text busy elapsed">${progress?.text ?? "loading"}</span>
       ${progress?.share != null &&
-      html`<span class="models-bar" aria-hidden="true"><i style=${{ inlineSize: `${progress.share * 100}%` }}></i></span>`}
-      ${newest && newest.victims.length > 0 && html`<span class="models-why">in place of ${newest.victims.map(plain).join(", ")}</span>`}
+      html`<span class="models-bar" aria-hidden="true"><i
+        style=${{ inlineSize: `${progress.share * 100}%` }}></i></span>`}
+      ${newest && newest.victims.length > 0 && html`<span
+        class="models-why">in place of ${newest.victims.map(plain).join(", ")}</span>`}
     </span>
   `;
 }
@@ -123,7 +126,8 @@ function Failure({ standing }) {
 function Retry({ atMs }) {
   const left = atMs - monotonic(250).value;
   if (left <= 0) return html`<span class="models-why">the next request tries it again</span>`;
-  return html`<span class="models-why">requests are refused for another ${duration(Math.ceil(left / 1000) * 1000)}</span>`;
+  const words = duration(Math.ceil(left / 1000) * 1000);
+  return html`<span class="models-why">requests are refused for another ${words}</span>`;
 }
 
 const MIB = 1024 * 1024;
@@ -132,11 +136,14 @@ const MIB = 1024 * 1024;
 export function MemoryWords({ memory }) {
   if (!memory) return null;
   const onCards = memory.gpus.reduce((sum, gpu) => sum + gpu.usedMb, 0);
-  const all = [...memory.gpus.map((gpu) => `${bytes(gpu.usedMb * MIB)} on ${gpu.place}, ${plain(gpu.name)}`), `${bytes(memory.ramMb * MIB)} of main memory`];
+  const { gpus } = memory;
+  const places = gpus.length > 3 ? plural(gpus.length, "GPU") : listed(gpus.map((gpu) => gpu.place));
+  const all = gpus.map((gpu) => `${bytes(gpu.usedMb * MIB)} on ${gpu.place}, ${plain(gpu.name)}`);
+  all.push(`${bytes(memory.ramMb * MIB)} of main memory`);
   return html`
     <span class="models-memory" title=${all.join("\n")}>
       ${memory.gpus.length > 0 &&
-      html`<span><b>${bytes(onCards * MIB)}</b> on ${memory.gpus.length > 3 ? plural(memory.gpus.length, "GPU") : listed(memory.gpus.map((gpu) => gpu.place))}</span>`}
+      html`<span><b>${bytes(onCards * MIB)}</b> on ${places}</span>`}
       <span><b>${bytes(memory.ramMb * MIB)}</b> RAM</span>
     </span>
   `;

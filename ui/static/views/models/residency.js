@@ -78,7 +78,8 @@ async function ask() {
   let answer = await get("/api/residency", { query: { after: before?.last ?? null } });
   // A server that was started anew counts from 1, and knows nothing of what was before it.
   const newest = before?.changes.at(-1);
-  const isAnother = before !== null && (answer.last < before.last || Date.parse(answer.since) > (newest ? Date.parse(newest.at) : before.sinceMs));
+  const knownMs = newest ? Date.parse(newest.at) : (before?.sinceMs ?? 0);
+  const isAnother = before !== null && (answer.last < before.last || Date.parse(answer.since) > knownMs);
   if (isAnother) answer = await get("/api/residency");
   const nowMs = Date.parse(answer.now);
   const old = before && !isAnother ? before.changes : [];

@@ -38,10 +38,13 @@ export function ModelRow({ model, standing, memory, isPinned, onPin }) {
         ${standing.serving > 0 &&
         html`
           <button
-            type="button" class="models-count" aria-expanded=${String(isOpen)} aria-controls=${id} onClick=${() => setOpen(!isOpen)}
-          >serves ${plural(standing.serving, "request")}<${Icon} name=${isOpen ? "chevron-up" : "chevron-down"} class="small" /></button>
+            type="button" class="models-count" aria-expanded=${String(isOpen)} aria-controls=${id}
+            onClick=${() => setOpen(!isOpen)}
+          >serves ${plural(standing.serving, "request")}<${Icon} name=${isOpen ? "chevron-up" : "chevron-down"}
+            class="small" /></button>
         `}
-        ${standing.waiting > 0 && html`<span class="models-waiting"><${Icon} name="clock" class="small" />${plural(standing.waiting, "request")} ${standing.waiting === 1 ? "waits" : "wait"}</span>`}
+        ${standing.waiting > 0 && html`<span class="models-waiting"><${Icon} name="clock"
+          class="small" />${plural(standing.waiting, "request")} ${standing.waiting === 1 ? "waits" : "wait"}</span>`}
         <${MemoryWords} memory=${memory} />
       </div>
       <${StateWords} model=${model} standing=${standing} />
@@ -66,19 +69,26 @@ function Name({ model, name }) {
         ${shows.value && html`<${CapabilityTags} model=${model} />`}
       </span>
       ${others.length > 0 && html`<span class="models-ids mono">${others.map(plain).join(" · ")}</span>`}
-      ${model.description && html`<span class="models-about" title=${plain(model.description)}>${plain(model.description)}</span>`}
+      ${model.description && html`<span class="models-about"
+        title=${plain(model.description)}>${plain(model.description)}</span>`}
     </div>
   `;
 }
 
-/** @param {{model: Model, isPinned: boolean, onPin: (id: string) => void}} props  a model of a peer, whose state is not known here */
+/**
+ * A model of a peer, whose state is not known here.
+ *
+ * @param {{model: Model, isPinned: boolean, onPin: (id: string) => void}} props
+ */
 export function PeerRow({ model, isPinned, onPin }) {
   const name = plain(displayName(model));
   return html`
     <li class="models-row peer">
-      <div class="models-main"><${StateDot} state="" title=${`at ${plain(model.peerID)}`} /><${Name} model=${model} name=${name} /></div>
+      <div class="models-main"><${StateDot} state="" title=${`at ${plain(model.peerID)}`} /><${Name} model=${model}
+        name=${name} /></div>
       <div class="models-use faint">how it stands there is not known here</div>
-      <div class="models-actions"><${PinButton} isPinned=${isPinned} name=${name} onToggle=${() => onPin(model.id)} /></div>
+      <div class="models-actions"><${PinButton} isPinned=${isPinned} name=${name}
+        onToggle=${() => onPin(model.id)} /></div>
     </li>
   `;
 }

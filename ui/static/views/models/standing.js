@@ -50,7 +50,7 @@ const usualByModel = computed(() => {
 /** @type {Map<string, Standing>} */
 let before = new Map();
 
-/** Of each model of this machine, by id. One that has not changed is the same object, so that only rows with news are drawn. */
+/** Of each model of this machine, by id. One that has not changed is the same object: only rows with news are drawn. */
 export const standings = computed(() => {
   const waits = queue.value;
   /** @type {Map<string, Standing>} */
@@ -88,7 +88,8 @@ export const standings = computed(() => {
 function isSame(a, b) {
   const { requests: theirs, ...rest } = a;
   const isKept = /** @type {(keyof typeof rest)[]} */ (Object.keys(rest)).every((key) => a[key] === b[key]);
-  return isKept && theirs.length === b.requests.length && theirs.every((request, index) => request === b.requests[index]);
+  if (!isKept || theirs.length !== b.requests.length) return false;
+  return theirs.every((request, index) => request === b.requests[index]);
 }
 
 /**

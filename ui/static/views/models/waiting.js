@@ -28,14 +28,16 @@ export function WaitingCard() {
         ${turns(entries).map((turn) => html`<${Turn} key=${turn.model} ...${turn} />`)}
       </ol>
       ${more > 0 && html`<p class="models-foot faint">and ${plural(more, "request")} after these</p>`}
-      ${length >= limit * 0.8 && html`<p class="models-foot bad">${count(limit)} may wait at once (maxQueued); more are refused.</p>`}
+      ${length >= limit * 0.8 && html`<p
+        class="models-foot bad">${count(limit)} may wait at once (maxQueued); more are refused.</p>`}
     <//>
     ${live}
   `;
 }
 
 /** How long ago the queue was told of, on a running clock. */
-const sinceTold = () => (connection.value === "open" ? Math.max(0, monotonic(100).value - queue.value.receivedAtMs) : 0);
+const sinceTold = () =>
+  connection.value === "open" ? Math.max(0, monotonic(100).value - queue.value.receivedAtMs) : 0;
 
 /** @param {{model: string, entries: QueueEntry[], ahead: string[]}} props */
 function Turn({ model, entries, ahead }) {
@@ -47,8 +49,10 @@ function Turn({ model, entries, ahead }) {
     <li class="models-turn">
       <p class="models-title">
         <${ModelLink} id=${model} />
-        ${first.overdue && html`<${Tag} tone="busy" title="It has waited for the patience that is configured: it goes first now">overdue<//>`}
-        <span class="soft small-text">${waitingWords(first, standing, name, ahead)}${left === 0 ? "" : html`; <span class="elapsed">${estimateWords(left)}</span>`}</span>
+        ${first.overdue && html`<${Tag} tone="busy"
+          title="It has waited for the patience that is configured: it goes first now">overdue<//>`}
+        <span class="soft small-text">${waitingWords(first, standing, name, ahead)}${left === 0 ? "" : html`; <span
+          class="elapsed">${estimateWords(left)}</span>`}</span>
       </p>
       <ul>${entries.map((entry) => html`<${Waiting} key=${entry.ticket} entry=${entry} />`)}</ul>
     </li>
@@ -63,9 +67,14 @@ function Waiting({ entry }) {
     <li>
       <span class="models-place num"><span class="unseen">position </span>${entry.position}</span>
       ${request
-        ? html`<span class="mono">${plain(request.remote_ip)}</span><span class="mono soft">${request.method} ${plain(request.req_path)}</span><span class="faint clip grow" title=${plain(agent)}>${plain(agent)}</span>`
-        : html`<span class="soft grow">${entry.request_id === null ? "a load by hand" : `request ${entry.request_id}`}</span>`}
-      <span class="models-waited elapsed num"><span class="unseen">has waited </span>${duration(Math.floor((entry.waited_ms + sinceTold()) / 100) * 100)}</span>
+        ? html`<span class="mono">${plain(request.remote_ip)}</span><span
+          class="mono soft">${request.method} ${plain(request.req_path)}</span><span class="faint clip grow"
+            title=${plain(agent)}>${plain(agent)}</span>`
+        : html`<span
+            class="soft grow"
+          >${entry.request_id === null ? "a load by hand" : `request ${entry.request_id}`}</span>`}
+      <span class="models-waited elapsed num"><span
+        class="unseen">has waited </span>${duration(Math.floor((entry.waited_ms + sinceTold()) / 100) * 100)}</span>
       <${Cancel} entry=${entry} />
     </li>
   `;
@@ -74,7 +83,9 @@ function Waiting({ entry }) {
 /** @param {{entry: QueueEntry}} props */
 function Cancel({ entry }) {
   const { request_id: id, model } = entry;
-  if (id !== null) return html`<${IconButton} icon="close" label=${`Cancel request ${id}`} onClick=${() => cancelRequest(id)} />`;
-  if (loads.value.has(model)) return html`<${IconButton} icon="close" label=${`Do not load ${plain(model)}`} onClick=${() => cancelLoad(model)} />`;
+  if (id !== null) return html`<${IconButton} icon="close" label=${`Cancel request ${id}`}
+    onClick=${() => cancelRequest(id)} />`;
+  if (loads.value.has(model)) return html`<${IconButton} icon="close" label=${`Do not load ${plain(model)}`}
+    onClick=${() => cancelLoad(model)} />`;
   return html`<span class="models-no-cancel" title="Somebody else has asked for this load"></span>`;
 }
