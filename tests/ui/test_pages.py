@@ -54,6 +54,17 @@ def test_no_page_is_wider_than_its_window(program: Program, chromium: Browser, s
         assert site.problems == []
 
 
+@pytest.mark.parametrize("path", ["/activity", "/activity?capture=1", "/models/llama", "/models/llama?tab=details"])
+def test_what_has_happened_fits_a_phone(program: Program, chromium: Browser, path: str) -> None:
+    program.chat("llama", stream=True)
+    with visiting(program, chromium, viewport={"width": 360, "height": 740}, is_mobile=True) as site:
+        page = site.open(path)
+        page.locator("main [aria-busy=true], .capture-wait").first.wait_for(state="detached")
+
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        assert site.problems == []
+
+
 def test_pages_are_accessible_in_the_dark_and_on_a_phone(program: Program, chromium: Browser) -> None:
     with visiting(program, chromium, viewport={"width": 360, "height": 740}, color_scheme="dark") as site:
         for path in PAGES:
