@@ -1,8 +1,8 @@
 """A model server for the page's tests: what it says, prints and shows comes from a folder.
 
-    python tests/ui/talker.py FOLDER --port N [--pace SECONDS] [--load SECONDS]
+    python tests/ui/talker.py FOLDER --port N [--alias NAME] [--pace SECONDS] [--load SECONDS]
 
-In the folder, all of them optional: `answer.md` (what it answers in a chat, in pieces; with `thoughts.md` before it), `log.txt` (printed at
+In the folder, or its subfolder NAME, all of them optional: `answer.md` (what it answers in a chat, in pieces; with `thoughts.md` before it), `log.txt` (printed at
 the start, byte by byte), `headers.json` (header lines of every answer), `error.json` (every question is refused with it), and
 pages of any name, sent as HTML by GET and by POST. Pictures are painted in the colours of what was asked for.
 """
@@ -104,17 +104,21 @@ class _Answers(BaseHTTPRequestHandler):
             self._chat(asked)
 
     def _chat(self, asked: dict[str, object]) -> None:
-        said = self._text("answer.md") or "Hello."
-        words = PIECES.findall(said) + ([said[-1]] if said[-1].isspace() else [])
+        words = PIECES.findall(self._text("answer.md").rstrip() or "Hello.")
+        most, pace_s = asked.get("max_tokens"), asked.get("pace_s", self.pace_s)
+        assert isinstance(pace_s, (int, float))
+        if isinstance(most, int):
+            words = words[:most]
+        said = "".join(words)
         usage = {"prompt_tokens": len(json.dumps(asked.get("messages"))) // 4, "completion_tokens": len(words)}
-        per_second = round(1 / self.pace_s, 1) if self.pace_s else 900.0
+        per_second = round(1 / pace_s, 1) if pace_s else 900.0
         timings = {
             "prompt_n": usage["prompt_tokens"], "prompt_ms": 42.0, "prompt_per_second": usage["prompt_tokens"] / 0.042,
             "predicted_n": len(words), "predicted_ms": 1000 * len(words) / per_second, "predicted_per_second": per_second,
         }  # fmt: skip
         common = {"id": "talk-1", "created": 1, "model": asked.get("model"), "usage": usage, "timings": timings}
         if asked.get("stream") is not True:
-            self.stopping.wait(self.pace_s * len(words))
+            self.stopping.wait(pace_s * len(words))
             message = {"role": "assistant", "content": said}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
             self._json({**common, "object": "chat.completion", "choices": [choice]})
@@ -128,7 +132,7 @@ class _Answers(BaseHTTPRequestHandler):
             for member, text in (("reasoning_content", self._text("thoughts.md")), ("content", said)):
                 for piece in PIECES.findall(text):
                     self._event({"choices": [{"index": 0, "delta": {member: piece}}]})
-                    self.stopping.wait(self.pace_s)
+                    self.stopping.wait(pace_s)
             self._event({**common, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
             self.wfile.write(b"data: [DONE]\n\n")
         except OSError:
@@ -141,13 +145,15 @@ class _Answers(BaseHTTPRequestHandler):
 def _main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--alias", default=".", help="a folder in the folder")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--pace", type=float, default=0.0, help="seconds for each piece of an answer")
     parser.add_argument("--load", type=float, default=0.0, help="seconds before it is ready")
-    options = parser.parse_args()
-    _Answers.folder, _Answers.pace_s = options.folder, options.pace
+    # Model servers have more flags than these; a command may show them.
+    options, _ = parser.parse_known_args()
+    _Answers.folder, _Answers.pace_s = options.folder / options.alias, options.pace
     _Answers.ready_at, _Answers.stopping = monotonic() + options.load, threading.Event()
-    log = options.folder / "log.txt"
+    log = _Answers.folder / "log.txt"
     if log.is_file():
         sys.stdout.buffer.write(log.read_bytes())
         sys.stdout.buffer.flush()
