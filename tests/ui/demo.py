@@ -34,12 +34,6 @@ def roots(a: float, b: float, c: float) -> tuple[float, float]:
     q = -(b + copysign(sqrt(b * b - 4 * a * c), b)) / 2
     return q / a, c / q
 ```
-
-| $b^2 - 4ac$ | roots |
-|---|---|
-| positive | two, both real |
-| zero | one, twice |
-| negative | two, complex |
 """
 
 THOUGHTS = "The user wants the quadratic formula and code. Mention cancellation, which most textbooks leave out. Keep it short."
@@ -48,6 +42,9 @@ STORY = (
     "It began to rain in the afternoon, at first so lightly that nobody looked up. By five the gutters were full, and the "
     "tram had stopped at the corner with its lamps on. People read their papers and waited. Somebody laughed. " * 6
 )
+
+PACES = {CHAT: 0.009, CODER: 0.006, "gemma-3-27b": 0.007, SMALL: 0.003}
+"""Seconds for each piece of an answer."""
 
 LOG = "".join(
     f"\x1b[90m{n // 60}.{n % 60:02d}.{n * 137 % 1000:03d}\x1b[0m {line}\n"
@@ -125,9 +122,7 @@ def furnish(folder: Path) -> None:
     programs.mkdir()
     for name in ("llama-server", "whisper-server", "sd-server"):
         file = programs / name
-        file.write_text(
-            f'#!/bin/sh\nexec "{sys.executable}" "{talker.PROGRAM}" "{folder}" --load 0.7 --pace 0.006 "$@"\n'
-        )
+        file.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{talker.PROGRAM}" "{folder}" --load 0.7 "$@"\n')
         file.chmod(0o755)
     nightly = programs / "llama-server-nightly"
     nightly.write_text("#!/bin/sh\necho 'error: unknown model architecture: mistral-next'\nexit 1\n")
@@ -137,6 +132,7 @@ def furnish(folder: Path) -> None:
         (folder / name).mkdir()
         (folder / name / "log.txt").write_text(LOG)
         (folder / name / "answer.md").write_text(STORY)
+        (folder / name / "pace").write_text(str(PACES.get(name, 0.006)))
     (folder / CHAT / "answer.md").write_text(ANSWER)
     (folder / CHAT / "thoughts.md").write_text(THOUGHTS)
 

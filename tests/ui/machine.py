@@ -56,7 +56,7 @@ def hardware(now: datetime) -> Json:
 def _wave(step: int, length: float, shift: float = 0.0) -> float:
     """Returns something between 0 and 1 that does not look drawn with a ruler."""
     slow = math.sin(2 * math.pi * (step / length + shift))
-    fast = math.sin(step * 1.7 + shift * 9) * 0.18 + math.sin(step * 0.61) * 0.12
+    fast = math.sin(step * 1.7 + shift * 9) * 0.05 + math.sin(step * 0.41 + shift * 5) * 0.1
     return min(1.0, max(0.0, 0.5 + 0.45 * slow + fast))
 
 

@@ -22,7 +22,7 @@ from tests.ui.browsing import PATIENCE_MS
 from tests.ui.conftest import FLAGS
 from tests.ui.demo import CHAT, CODER, CONFIG, PAINTER, SMALL, busy, furnish, use
 
-QUALITY = 52
+QUALITY = 48
 
 SIZES = {"": (1280, 800), "phone-": (360, 740)}
 
@@ -73,33 +73,32 @@ def captured(page: Page) -> None:
 
 def palette(page: Page) -> None:
     page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Search commands")).to_be_focused()
     page.keyboard.type("load")
     page.get_by_role("dialog").get_by_role("option").first.wait_for()
 
 
-def filtered(page: Page) -> None:
-    page.get_by_role("button", name="Filters").click()
-    page.get_by_label("Path has").wait_for()
+def asked_for(page: Page) -> None:
+    page.get_by_placeholder("Filter lines").first.fill("POST /v1|stopping|starting")
 
 
-def ranked(page: Page) -> None:
-    page.get_by_role("button", name="Rank", exact=True).click()
-    page.get_by_text("#1", exact=True).wait_for()
+def below(page: Page) -> None:
+    page.locator(".models-list").first.evaluate("list => list.closest('section').scrollIntoView()")
+    page.mouse.wheel(0, -110)
 
 
 SHOTS = [
     Shot("activity", "/activity", "What was asked, what it took, and what is in flight.", meanwhile=True),
-    Shot("filters", "/activity?status=2xx", "The history, filtered; filters are in the address.", filtered),
     Shot("capture", "/activity?capture=3", "One exchange: headers, the conversation, the bodies.", captured),
     Shot("models", "/models", "How each model stands, who waits, and what was in memory when.", meanwhile=True),
+    Shot("models-list", "/models", "The models themselves, with what each can do.", below, meanwhile=True),
     Shot("model", f"/models/{CHAT}", "One model: what it does now, and its own requests.", meanwhile=True),
     Shot("model-details", f"/models/{CHAT}?tab=details", "Its command, its settings, how it runs beside others."),
     Shot("chat", "/playground/chat", "A conversation: thoughts, formulas, code, and what the answer took.", chat),
     Shot("compare", "/playground/compare", "Two models, one question: what it costs to swap between them.", compare),
     Shot("images", "/playground/images", "Pictures from a prompt.", paint),
-    Shot("rerank", "/playground/rerank", "Documents in the order of a question.", ranked),
     Shot("load-test", "/playground/load-test", "Many requests at once: each one's wait, load and answer.", load),
-    Shot("logs", "/logs?tab=both", "Hostler's log and the model servers' beside each other."),
+    Shot("logs", "/logs?tab=both", "Hostler's log and the model servers' beside each other.", asked_for),
     Shot("performance", "/performance", "The machine over time."),
     Shot("hardware", "/hardware", "What the machine is."),
     Shot("configuration", "/configuration", "The configuration in force, and what a reload would change."),

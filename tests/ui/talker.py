@@ -3,7 +3,7 @@
     python tests/ui/talker.py FOLDER --port N [--alias NAME] [--pace SECONDS] [--load SECONDS]
 
 In the folder, or its subfolder NAME, all of them optional: `answer.md` (what it answers in a chat, in pieces; with `thoughts.md` before it), `log.txt` (printed at
-the start, byte by byte), `headers.json` (header lines of every answer), `error.json` (every question is refused with it), and
+the start, byte by byte), `headers.json` (header lines of every answer), `error.json` (every question is refused with it), `pace` (instead of --pace), and
 pages of any name, sent as HTML by GET and by POST. Pictures are painted in the colours of what was asked for.
 """
 
@@ -98,30 +98,36 @@ class _Answers(BaseHTTPRequestHandler):
             texts = asked.get("documents", [])
             self._json({"results": [{"index": n, "relevance_score": 0.97 / (n * n + 1)} for n in range(len(texts))]})
         elif "embeddings" in self.path:
-            usage = {"prompt_tokens": 9, "total_tokens": 9}
-            self._json({"object": "list", "data": [{"index": 0, "embedding": [0.25, 0.5]}], "usage": usage})
+            used = {"prompt_tokens": 9, "total_tokens": 9}
+            self._json({"object": "list", "data": [{"index": 0, "embedding": [0.25, 0.5]}], "usage": used})
         else:
             self._chat(asked)
 
     def _chat(self, asked: dict[str, object]) -> None:
+        began = monotonic()
         words = PIECES.findall(self._text("answer.md").rstrip() or "Hello.")
-        most, pace_s = asked.get("max_tokens"), asked.get("pace_s", self.pace_s)
+        most, pace_s = asked.get("max_tokens"), asked.get("pace_s", float(self._text("pace") or self.pace_s))
         assert isinstance(pace_s, (int, float))
         if isinstance(most, int):
             words = words[:most]
         said = "".join(words)
-        usage = {"prompt_tokens": len(json.dumps(asked.get("messages"))) // 4, "completion_tokens": len(words)}
-        per_second = round(1 / pace_s, 1) if pace_s else 900.0
-        timings = {
-            "prompt_n": usage["prompt_tokens"], "prompt_ms": 42.0, "prompt_per_second": usage["prompt_tokens"] / 0.042,
-            "predicted_n": len(words), "predicted_ms": 1000 * len(words) / per_second, "predicted_per_second": per_second,
-        }  # fmt: skip
-        common = {"id": "talk-1", "created": 1, "model": asked.get("model"), "usage": usage, "timings": timings}
+        prompt = len(json.dumps(asked.get("messages"))) // 4
+        common = {"id": "talk-1", "created": 1, "model": asked.get("model")}
+
+        def measured() -> dict[str, object]:
+            ms = 1000 * (monotonic() - began)
+            usage = {"prompt_tokens": prompt, "completion_tokens": len(words)}
+            timings = {
+                "prompt_n": prompt, "prompt_ms": ms / 9, "prompt_per_second": prompt / ms * 9000,
+                "predicted_n": len(words), "predicted_ms": ms, "predicted_per_second": len(words) / ms * 1000,
+            }  # fmt: skip
+            return {**common, "usage": usage, "timings": timings}
+
         if asked.get("stream") is not True:
             self.stopping.wait(pace_s * len(words))
             message = {"role": "assistant", "content": said}
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
-            self._json({**common, "object": "chat.completion", "choices": [choice]})
+            self._json({**measured(), "object": "chat.completion", "choices": [choice]})
             return
         self.send_response(200)
         self._headers("text/event-stream")
@@ -133,7 +139,7 @@ class _Answers(BaseHTTPRequestHandler):
                 for piece in PIECES.findall(text):
                     self._event({"choices": [{"index": 0, "delta": {member: piece}}]})
                     self.stopping.wait(pace_s)
-            self._event({**common, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+            self._event({**measured(), "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
             self.wfile.write(b"data: [DONE]\n\n")
         except OSError:
             return
