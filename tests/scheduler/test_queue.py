@@ -210,6 +210,14 @@ def test_clients_that_leave_a_queue_are_forgotten(play: type[Playbook]) -> None:
     book >> Ready("a", 1) << Grant(2, "a", 1)
 
 
+def test_second_of_two_that_wait_may_leave(play: type[Playbook]) -> None:
+    book = play("a")
+    book >> Arrived(1, "a") << Start("a", 1)
+    book >> Arrived(2, "a")
+    book >> Left(2)
+    book >> Ready("a", 1) << Grant(1, "a", 1)
+
+
 def test_queued_client_that_hangs_up_never_starts_a_model(play: type[Playbook]) -> None:
     book = play("ab")
     book >> Arrived(1, "a") << Start("a", 1)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from app.scheduler.commands import Refusal, StopCause
 from app.scheduler.events import Terms, Tick
+from planners.matrix.planner import MatrixPlanner
+from planners.protocol import ModelId
 from tests.playbook import Arrived, Ending, Exited, Grant, Left, Playbook, Ready, Refuse, Start, Stop, Unload
 
 EVICTED, IDLE, UNLOADED = StopCause.EVICTED, StopCause.IDLE, StopCause.UNLOADED
@@ -104,3 +106,23 @@ def test_request_after_the_unload_of_a_model_whose_victims_still_stop_starts_it_
     book >> Arrived(3, "b")
     book >> Exited("a", 1) << Start("b", 2)
     book >> Ready("b", 2) << Grant(3, "b", 2)
+
+
+def test_planner_that_would_change_its_mind_is_held_to_whom_it_chose(play: type[Playbook]) -> None:
+    """Else whoever was told to wait for a would wait for b from now on, which has been serving newcomers all the time."""
+    models = [ModelId(letter) for letter in "abct"]
+    sets = {"all": "a & b & c", "t": "t & (a | (b & c))"}
+    planner = MatrixPlanner({}, {"a": 3, "b": 2, "c": 2}, sets, models)
+    book = play({"a": Terms(), "b": Terms(), "c": Terms(ttl_s=50), "t": Terms()}, planner=planner, patience_s=0)
+    for number, letter in enumerate("bca", 1):
+        book >> Arrived(number, letter) << Start(letter, number)
+        book >> Ready(letter, number) << Grant(number, letter, number)
+    book >> Left(1)
+    book >> Left(2)
+    book >> Arrived(4, "t")
+    book.wait(50) << Stop("c", 2, IDLE)
+    book >> Exited("c", 2)
+    book >> Arrived(5, "b") << Grant(5, "b", 1)
+    book >> Left(3) << Stop("a", 3, EVICTED)
+    book >> Exited("a", 3) << Start("t", 4)
+    book >> Ready("t", 4) << Grant(4, "t", 4)
