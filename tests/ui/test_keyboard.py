@@ -64,6 +64,8 @@ def test_a_model_is_loaded_and_unloaded(site: Site) -> None:
     expect(row.get_by_role("button", name="Unload Llama")).to_be_visible()
     # The focus is where it was, on the button that now does the opposite.
     expect(row.get_by_role("button", name="Unload Llama")).to_be_focused()
+    # While the load itself is still told of as under way, unloading is asked for first.
+    expect(row).not_to_contain_text("serves")
     page.keyboard.press("Space")
     expect(row.get_by_role("button", name="Load Llama", exact=True)).to_be_visible()
 
