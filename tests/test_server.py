@@ -185,7 +185,7 @@ async def test_endpoints_ask_for_the_key_but_nothing_else_does(client: httpx.Asy
         "/v1/models": 401,
         "/running": 401,
         "/logs": 401,
-        "/": 401,  # lists the models
+        "/": 302,  # to the page, which asks
         "/health": 200,
         "/nowhere": 404,
         "OPTIONS": 204,

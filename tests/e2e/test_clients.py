@@ -29,7 +29,7 @@ FILE = bytes(range(256)) * 5000 + b"\r\n--boundary\r\n\x00"
 
 
 def _models() -> str:
-    """Returns a configuration: all run side by side, only `broken` never becomes ready."""
+    """Returns a configuration: all run side by side, only `broken` and `shattered` never become ready."""
 
     def entry(name: str, extra: str = "") -> str:
         port = free_port()
@@ -44,7 +44,9 @@ def _models() -> str:
         + entry("limited", "    concurrencyLimit: 1\n")
         + entry("narrow", "    concurrencyLimit: 1\n")
         + f"  broken:\n    cmd: {exits}\n    proxy: http://127.0.0.1:{free_port()}\n"
-        + "groups:\n  all: {swap: false, members: [fake, renamed, limited, narrow, broken]}\n"
+        # Asked again at once, one that has just failed is refused in other words.
+        + f"  shattered:\n    cmd: {exits}\n    proxy: http://127.0.0.1:{free_port()}\n    unlisted: true\n"
+        + "groups:\n  all: {swap: false, members: [fake, renamed, limited, narrow, broken, shattered]}\n"
         + "hooks: {on_startup: {preload: [fake, renamed, limited, narrow]}}\n"
     )
 
@@ -344,11 +346,11 @@ def test_anthropic_client_sees_a_full_model_as_a_rate_limit(claude: anthropic.An
 
 def test_anthropic_client_sees_a_failed_start_as_an_error_of_the_server(claude: anthropic.Anthropic) -> None:
     with pytest.raises(anthropic.InternalServerError) as told:
-        claude.messages.create(model="broken", max_tokens=10, messages=_saying())
+        claude.messages.create(model="shattered", max_tokens=10, messages=_saying())
 
     kind, message = _anthropic_error(told.value)
     assert kind == "api_error"
-    assert "broken" in str(message)
+    assert "shattered" in str(message)
 
 
 # keys
