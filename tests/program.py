@@ -28,6 +28,9 @@ PATIENCE_S = 60.0
 ORDERLY_S = 5.0
 """Longest wait for an orderly end where the end is not what is tested."""
 
+START_PORT = 10_000 + 1_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""Below those that systems give away by themselves, so that nobody else comes to listen there."""
+
 LISTENS = re.compile(r"listens on (https?://\S+?),")
 
 
@@ -99,9 +102,13 @@ class Program:
 
 @contextmanager
 def hostler(folder: Path, config: str, *flags: str) -> Iterator[Program]:
-    """Serves *config*, a YAML text, on a free port; kills all of it in the end."""
+    """Serves *config*, a YAML text, on a free port; kills all of it in the end.
+
+    Its models get ports that no other worker's get, unless it says which.
+    """
     file = folder / "config.yaml"
-    file.write_text(config)
+    named = "startPort" in config or config.startswith("{")
+    file.write_text(config if named else f"startPort: {START_PORT}\n{config}")
     command = [sys.executable, "-m", "app.cli", "serve", "--config", str(file), "--listen", "127.0.0.1:0", *flags]
     with running(folder, command) as program:
         yield program

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from app.exchange import Exchange
     from app.telemetry.logs import LogBook
 
-SILENT = ("/wol-health", "/api/performance", "/metrics")
-"""Beginnings of paths that are polled too often to be worth a line."""
+SILENT = ("/wol-health", "/api/performance", "/metrics", "/ui/assets/")
+"""Beginnings of paths that are asked for too often to be worth a line: polled, or by the dozen for each visit of the page."""
 
 CLIENT_LEFT = 499
 """Status written for a client that left before a response was started; nginx's."""

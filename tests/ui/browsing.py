@@ -13,14 +13,12 @@ from typing import Any
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from tests import fake_upstream
-from tests.fakes import free_port
 from tests.program import ROOT, Program
 
 SERVER = shlex.join([sys.executable, fake_upstream.PROGRAM])
 
 CONFIG = f"""
 captureBuffer: 8
-startPort: {free_port()}
 models:
   llama:
     cmd: {SERVER} --port ${{PORT}}

@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 
-from tests.fakes import free_port
 from tests.program import PATIENCE_S, Program
 from tests.ui import talker
 
@@ -69,7 +68,6 @@ LOG = "".join(
 CONFIG = f"""
 # Four big models take turns on the GPU; the small ones are always there.
 captureBuffer: 16
-startPort: {free_port()}
 performance: {{every: 1h}}
 models:
   {CHAT}:

@@ -15,8 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
 
-from tests.fakes import free_port
-from tests.program import PATIENCE_S, Program, hostler
+from tests.program import PATIENCE_S, START_PORT, Program, hostler
 from tests.ui import talker
 from tests.ui.browsing import Site, visiting
 
@@ -109,7 +108,7 @@ def program(tmp_path: Path) -> Iterator[Program]:
     evil = {"cmd": commands["talks"], "name": NAME, "description": DESCRIPTION, "aliases": ['"onmouseover="pwned=1']}
     config = {
         "captureBuffer": 8,
-        "startPort": free_port(),
+        "startPort": START_PORT,
         "models": {EVIL: evil, "refuses": {"cmd": commands["refuses"], "description": DESCRIPTION}},
         "profiles": {PROFILE: {"description": DESCRIPTION, "pins": {"a<b>": EVIL}}},
     }

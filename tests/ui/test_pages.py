@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.program import Program
-from tests.ui.browsing import Site, visiting
+from tests.program import Program, hostler
+from tests.ui.browsing import CONFIG, Site, visiting
 
 pytestmark = pytest.mark.browser
 
@@ -31,27 +33,42 @@ PAGES = {
 }
 """Addresses below `/ui`, and what the page's heading says."""
 
-SIZES = {"phone": (360, 740), "laptop": (1280, 800), "wall": (2560, 1440)}
+SIZES = ((360, 740), (1280, 800), (2560, 1440))
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """One for all: these tests only look."""
+    with hostler(tmp_path_factory.mktemp("pages"), CONFIG) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def window(program: Program, chromium: Browser) -> Iterator[Site]:
+    """A window that has fetched before what all pages share, as a visitor's has."""
+    with visiting(program, chromium) as site:
+        yield site
 
 
 @pytest.mark.parametrize(("path", "heading"), PAGES.items())
-def test_page_opens_by_its_address_and_is_accessible(site: Site, path: str, heading: str) -> None:
-    page = site.open(path)
+def test_page_opens_by_its_address_and_is_accessible(window: Site, path: str, heading: str) -> None:
+    window.problems.clear()
+    page = window.open(path)
 
     expect(page.locator("main h1")).to_contain_text(heading)
     page.locator("main [aria-busy=true]").wait_for(state="detached")
-    assert site.violations() == []
+    assert window.violations() == []
+    assert window.problems == []
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_no_page_is_wider_than_its_window(program: Program, chromium: Browser, size: str) -> None:
-    width, height = SIZES[size]
-    with visiting(program, chromium, viewport={"width": width, "height": height}) as site:
-        for path in PAGES:
-            page = site.open(path)
+def test_no_page_is_wider_than_its_window(window: Site) -> None:
+    for path in PAGES:
+        for width, height in SIZES:
+            window.page.set_viewport_size({"width": width, "height": height})
+            page = window.open(path)
 
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-        assert site.problems == []
+    window.page.set_viewport_size({"width": 1280, "height": 800})
 
 
 @pytest.mark.parametrize("path", ["/activity", "/activity?capture=1", "/models/llama", "/models/llama?tab=details"])

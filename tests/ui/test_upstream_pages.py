@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.fakes import free_port
 from tests.program import Program, hostler
 from tests.ui import talker
 
@@ -43,9 +42,7 @@ window.outcome = (async () => {
 def program(tmp_path: Path) -> Iterator[Program]:
     (tmp_path / "pages").mkdir()
     command = [sys.executable, talker.PROGRAM, str(tmp_path / "pages"), "--port"]
-    config = (
-        f"apiKeys: [sk-secret]\nstartPort: {free_port()}\nmodels:\n  site:\n    cmd: {shlex.join(command)} ${{PORT}}\n"
-    )
+    config = f"apiKeys: [sk-secret]\nmodels:\n  site:\n    cmd: {shlex.join(command)} ${{PORT}}\n"
     with hostler(tmp_path, config, "--pages-listen", "127.0.0.1:0") as running:
         running.until(lambda: "models' own pages are on port" in running.text())
         (tmp_path / "pages" / "index.html").write_text(PAGE % f"const OURS = {running.url!r};{TRIES}")

@@ -186,6 +186,7 @@ function History({ feed, columns, sort, size, active, onClear }) {
   const page = feed.page.value;
   const keys = columns.value;
   if (!page) return html`<${Waiting} rows=${Math.min(size, 25)} hasFailed=${feed.error.value !== ""} />`;
+  if (page.data.length === 0) return html`<${Nothing} ...${{ page, active, onClear }} />`;
   return html`
     <div class="table-scroll activity-scroll" role="region" aria-label="Requests" tabindex="0">
       <table
@@ -199,7 +200,6 @@ function History({ feed, columns, sort, size, active, onClear }) {
           ${page.data.map((record) => rows.row(record, keys, open.value.has(record.id), toggle))}
         </tbody>
       </table>
-      ${page.data.length === 0 && html`<${Nothing} ...${{ page, active, onClear }} />`}
     </div>
   `;
 }

@@ -27,7 +27,8 @@ const requestsByModel = computed(() => {
   /** @type {Map<string, KnownRequest[]>} */
   const found = new Map();
   for (const request of inflight.value.values()) {
-    if (waiting.has(request.id)) continue;
+    // To load a model is to ask nothing of it.
+    if (waiting.has(request.id) || request.req_path.startsWith("/api/models/load/")) continue;
     const its = found.get(request.model);
     if (its) its.push(request);
     else found.set(request.model, [request]);
