@@ -103,7 +103,7 @@ types: install
 # The whole programs run one after another: they load models and are measured by what else runs.
 cover: install ui
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 2 -m "not e2e and not browser and not slow"
+	$(BIN)/coverage run -m pytest -q -n 4 -m "not e2e and not browser and not slow"
 	$(BIN)/coverage run -m pytest -q -m "e2e and not browser"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
@@ -111,7 +111,7 @@ cover: install ui
 
 # Thousands of random programs, and whole programs at length. They find what no list of lines shows, so nobody counts lines for them.
 test-slow: install ui
-	$(BIN)/pytest -q -n 2 -m "slow and not e2e and not browser"
+	$(BIN)/pytest -q -n 3 -m "slow and not e2e and not browser"
 
 schema: install
 	$(BIN)/python -m app.config.schema > .config.schema.json && mv .config.schema.json config.schema.json

@@ -178,7 +178,8 @@ def test_a_file_that_is_no_model_ends_the_engine_with_a_line() -> None:
     )
 
     assert ended.returncode == 1
-    assert ended.stderr.endswith(f"hostler engine: llama.cpp cannot serve {__file__!r}; its log above says why\n")
+    # Not necessarily as the last line: llama.cpp's log is written by a thread of its own.
+    assert f"hostler engine: llama.cpp cannot serve {__file__!r}; its log above says why\n" in ended.stderr
 
 
 @contextmanager
