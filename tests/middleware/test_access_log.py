@@ -62,7 +62,9 @@ async def test_one_line_for_each_request(book: LogBook) -> None:
     }
 
 
-@pytest.mark.parametrize("path", ["/wol-health", "/api/performance", "/api/performance/x", "/metrics", "/ui/assets/0/main.js"])
+@pytest.mark.parametrize(
+    "path", ["/wol-health", "/api/performance", "/api/performance/x", "/metrics", "/ui/assets/0/main.js"]
+)
 async def test_what_is_polled_is_not_logged(book: LogBook, path: str) -> None:
     reply = await call(AccessLog(hello, book), path=path)
 
