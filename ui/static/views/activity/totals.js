@@ -61,7 +61,7 @@ const rate = (/** @type {number} */ value) => (value < 99.95 ? value.toFixed(1) 
 /** @param {{stats: Stats | null}} props */
 function Spreads({ stats }) {
   return html`
-    <div class="activity-spreads">
+    <div class="activity-spreads" role="region" aria-label="Spreads" tabindex="0">
       <${Histogram} title="Prompt speed" unit="tokens/s" figures=${stats?.prompt_histogram ?? null} format=${rate} />
       <${Histogram} title="Generation speed" unit="tokens/s" figures=${stats?.gen_histogram ?? null} format=${rate} />
       <${Histogram} title="Time to first token" unit="" figures=${stats?.ttft_histogram ?? null} format=${duration} />

@@ -96,7 +96,7 @@ function Asking({ open, title, harm, does, onClose, onDo }) {
     <${Button} kind="danger" onClick=${onDo}>${does}<//>
   `;
   return html`<${Dialog} open=${open} onClose=${onClose} title=${title} size="small"
-    footer=${footer}><p>${harm}</p><//>`;
+    footer=${footer}><p>${harm || "Nothing is cut by it any more."}</p><//>`;
 }
 
 /**

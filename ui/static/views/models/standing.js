@@ -63,7 +63,8 @@ export const standings = computed(() => {
     // Whichever has told of it first: the queue is told of only while somebody waits.
     const failure = isStopped ? (newest ? (newest.state === "failed" ? newest.why : "") : (its?.failure ?? "")) : "";
     const requests = requestsByModel.value.get(model.id) ?? [];
-    const waiting = its?.waiting ?? 0;
+    // The queue is told of twice a second, states at once: what it said of another state is over.
+    const waiting = its && (its.state === model.state || model.state !== "ready") ? its.waiting : 0;
     /** @type {Standing} */
     const standing = {
       state: failure ? "failed" : model.state,
