@@ -256,7 +256,8 @@ class Writer:
             self._turn.wait_for(lambda: self._queue or self._jobs or self._hurried or self._ending, pause)
             if self._queue:
                 self._turn.wait_for(lambda: self._hurried or self._jobs or self._ending, BATCH_S)
-            is_asked_for = self._hurried or bool(self._jobs)
+            # At the end as well: whoever still asks then must not wait for what nobody would write.
+            is_asked_for = self._hurried or bool(self._jobs) or self._ending
             work = _Work(self._queue, self._jobs, self._lost_now, is_asked_for, self._ending)
             self._queue, self._jobs, self._lost_now = [], [], 0
             self._woken = self._hurried = False

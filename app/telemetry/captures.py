@@ -176,12 +176,11 @@ class Captures:
             large_bytes += weight
         else:
             raw_bytes += weight
-        if raw_bytes > limit or len(waiting) >= PENDING:
-            if self._files is None and not is_large:
-                raw_bytes = self._make_room(weight) + weight
-            else:
-                large_bytes = PENDING_BYTES + 1
-        if large_bytes > PENDING_BYTES or not self.is_on:
+        is_full = raw_bytes > limit or len(waiting) >= PENDING
+        if is_full and not is_large and self._files is None and self.is_on:
+            raw_bytes = self._make_room(weight) + weight
+            is_full = False
+        if is_full or large_bytes > PENDING_BYTES or not self.is_on:
             recorder.close()
             if self.is_on:
                 self.losses.dropped += 1
@@ -327,6 +326,7 @@ class Captures:
                         await self._wake.wait()
                 await self._work()
                 if self._files is None and not self._large_bytes:
+                    # Not to wait for anything: to leave the processor to others.
                     await anyio.sleep(self._packed_in_s * (1 / SHARE - 1))
         finally:
             if self._files is not None:

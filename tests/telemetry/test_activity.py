@@ -115,6 +115,27 @@ async def test_memory_keeps_the_newest() -> None:
         assert await ids(log) == list(range(91, 101))
 
 
+async def test_memory_has_no_rows_before_somebody_asks() -> None:
+    taken = threading.Semaphore(0)
+    async with ActivityLog(MEMORY, on_batch=lambda _: taken.release()) as log:
+        for _ in range(2):
+            log.add(record())
+            # Shown the second, the thread has done with the first.
+            assert await anyio.to_thread.run_sync(taken.acquire, True, 10.0)
+
+        assert log._writer._place.database.rows() == []
+        assert await ids(log) == [1, 2]
+        assert len(log._writer._place.database.rows()) == 2
+
+
+async def test_after_its_end_what_nobody_has_read_keeps_nobody_waiting() -> None:
+    async with ActivityLog(MEMORY) as log:
+        log.add(record())
+
+    with anyio.fail_after(5), pytest.raises(Unavailable, match="closed"):
+        await ids(log)
+
+
 async def test_file_keeps_more_than_memory_would(path: Path) -> None:
     async with ActivityLog(StoreSettings(path, rows_in_memory=10)) as log:
         for _ in range(100):
