@@ -58,7 +58,7 @@ def _listening(process: psutil.Process) -> set[tuple[str, int]]:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Names bytes by their length: packed ones hold the time, and workers must give a test the same name."""
+    """Names bytes by their argument alone: packed ones hold the time, even in their length, and workers must agree on names."""
     if isinstance(val, bytes) and not (len(val) <= 40 and val.isascii() and val.decode().isprintable()):
-        return f"{argname}-{len(val)}-bytes"
+        return f"{argname}-bytes"
     return None
