@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from app.config.catalog import Catalog
 from app.config.watcher import look
+from app.errors import ConfigError, Problem
 
 
 class ActiveConfig:
@@ -28,9 +29,20 @@ class ActiveConfig:
         return self._catalog
 
     def read(self) -> Catalog:
-        """Returns what the files say now, without taking it over. Blocks. Raises ConfigError."""
+        """Returns what the files say now, without taking it over. Blocks. Raises ConfigError.
+
+        A file that was something and is nothing now is an error, too. It may have been emptied a moment ago to be written anew, and
+        would take all of its models with it.
+        """
         models = self._catalog.models.values()
-        return self._load({model.id: model.spec.launch.port for model in models if model.spec.launch.port is not None})
+        new = self._load({model.id: model.spec.launch.port for model in models if model.spec.launch.port is not None})
+        for source in new.blank_sources:
+            if source in self._catalog.sources and source not in self._catalog.blank_sources:
+                remedy = "reload once it is written; if nothing is to be in it, write {}"
+                raise ConfigError(
+                    Problem("is empty and was not before, so it may be just being written", source, remedy=remedy)
+                )
+        return new
 
     def replace(self, catalog: Catalog) -> None:
         """Puts *catalog* in force."""

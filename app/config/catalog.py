@@ -255,6 +255,8 @@ class Catalog:
     """Every name of every peer's model; of equal names the fully qualified one wins, ambiguous bare ones are left out."""
     sources: tuple[str, ...] = ()
     """The files it was read from."""
+    blank_sources: tuple[str, ...] = ()
+    """Those of them that held nothing, as a file does between being emptied and being written."""
     warnings: tuple[str, ...] = ()
     """What was odd but usable: unknown keys and the like."""
     effective: Effective | None = field(default=None, compare=False)

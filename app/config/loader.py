@@ -59,8 +59,10 @@ def load_sources(
 ) -> Catalog:
     """Reads the configuration in the file *config* and in the YAML files in *config_dir*, merged; either may be None."""
     files = source_files(config, config_dir)
-    documents = [yaml_reader.read(_read(Path(file)), file, environ) for file in files]
-    return load_document(merge(documents), strict=strict, ports=ports)
+    texts = {file: _read(Path(file)) for file in files}
+    documents = [yaml_reader.read(text, file, environ) for file, text in texts.items()]
+    catalog = load_document(merge(documents), strict=strict, ports=ports)
+    return replace(catalog, blank_sources=tuple(file for file, text in texts.items() if not text.strip()))
 
 
 def load_text(

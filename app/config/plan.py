@@ -49,7 +49,7 @@ _AT_START_ONLY = frozenset(
 )
 """Settings that are looked at when Hostler starts, and not again. Those given as flags cannot change under it at all."""
 
-_MEANT = frozenset({"models", "aliases", "planner", "peer_models", "sources", "warnings", "effective"})
+_MEANT = frozenset({"models", "aliases", "planner", "peer_models", "sources", "blank_sources", "warnings", "effective"})
 """Fields of a catalog that other fields or `models` tell of, or that are no settings."""
 
 

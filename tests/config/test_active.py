@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from app.config.active import ActiveConfig
 from app.config.catalog import Catalog
+from app.config.loader import load_sources
 from app.errors import ConfigError, Problem
 from tests.endpoints.catalogs import catalog, model
 
@@ -69,3 +71,43 @@ def test_files_are_read_anew_for_models_that_have_their_ports() -> None:
     config.read()
 
     assert asked == [{}, {"a": 5800}]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    one, other = tmp_path / "1.yaml", tmp_path / "2.yaml"
+    one.write_text("models: {a: {cmd: 'x ${PORT}'}}")
+    other.write_text("\n")
+    return one, other
+
+
+@pytest.fixture
+def config(files: tuple[Path, Path]) -> ActiveConfig:
+    return ActiveConfig(lambda ports: load_sources(None, str(files[0].parent), environ={}, ports=ports))
+
+
+@pytest.mark.parametrize("nothing", ["", " \n\n"])
+def test_file_that_has_become_empty_is_refused(files: tuple[Path, Path], config: ActiveConfig, nothing: str) -> None:
+    """A file is empty for a moment when it is written in place; its models must not be stopped for that."""
+    files[0].write_text(nothing)
+
+    with pytest.raises(ConfigError, match=r"1\.yaml: is empty and was not before.*write \{\}"):
+        config.read()
+
+    files[0].write_text("{}")
+    assert not config.read().models
+
+
+def test_file_that_was_empty_may_stay_so_or_be_filled(files: tuple[Path, Path], config: ActiveConfig) -> None:
+    assert list(config.read().models) == ["a"]
+
+    files[1].write_text("models: {b: {cmd: 'x ${PORT}'}}")
+    new = config.read()
+
+    assert list(new.models) == ["a", "b"]
+    config.replace(new)
+    files[1].write_text("")
+    with pytest.raises(ConfigError, match=r"2\.yaml"):
+        config.read()
+    files[1].unlink()
+    assert list(config.read().models) == ["a"]

@@ -18,7 +18,7 @@ from typing import Self
 import httpx
 import pytest
 
-from tests.e2e.test_reload import Configuration, of, pids, reload
+from tests.e2e.test_reload import Configuration, of, pids, put, reload
 from tests.program import PATIENCE_S, Program, hostler
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -40,16 +40,14 @@ def test_storm_of_reloads_with_preload_leaves_one_process_for_each_model(tmp_pat
         asked = []
         for number in range(20):
             configuration.add("b", "--start-delay", "0.2", env=[f"NUMBER={number}"])
-            new = file.with_name("new.yaml")
-            new.write_text(preloading(configuration, "a", "b", *"cd"[number % 2]))
-            new.replace(file)
+            put(file, preloading(configuration, "a", "b", *"cd"[number % 2]))
             asked += [pool.submit(reload, program), pool.submit(reload, program)]
             program.process.send_signal(signal.SIGHUP)
 
             assert [len(pids(program, name)) <= 1 for name in "abcd"] == [True] * 4, program.text()
 
         del configuration.models["d"]
-        file.write_text(preloading(configuration, "a", "b", "c"))
+        put(file, preloading(configuration, "a", "b", "c"))
 
         assert {each.result().status_code for each in asked} == {200}
         assert reload(program).status_code == 200
