@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from starlette.routing import Route
 
-from app.asgi import cancel_on_disconnect
+from app.asgi import FIRST_VALUES, cancel_on_disconnect
 from app.config.catalog import PeerModel
 from app.endpoints.table import ENDPOINTS, Source
 from app.exchange import Exchange, exchange_of
@@ -70,7 +70,7 @@ class Inference:
     async def _serve_telling(
         self, exchange: Exchange, scope: Scope, receive: Receive, lease: Lease, stream: LoadingStream
     ) -> None:
-        scope = {**scope, "headers": plain(scope["headers"])}
+        scope = {**scope, "headers": plain(scope["headers"]), FIRST_VALUES: None}
         # The lease ends first, so that a client that is slow to read of a failure holds no model.
         async with cancel_on_disconnect(receive, scope), stream, lease as running:
             stream.granted()
