@@ -5,8 +5,9 @@ Each field has one writer, named beside it. Times are seconds of the monotonic c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,9 +34,11 @@ class Claim(Protocol):
         """By which the queue knows it; 0 before it has got there."""
 
 
-@dataclass(slots=True)
-class Exchange:
-    """One request for a model, from its arrival to its last byte."""
+class Exchange(msgspec.Struct):
+    """One request for a model, from its arrival to its last byte.
+
+    A struct, which is made in C: a data class takes twice as long, most of it for fields of what has not happened yet.
+    """
 
     # written by resolve
     catalog: Catalog
