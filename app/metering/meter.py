@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from app.metering.bodies import Body
+from app.metering.bodies import WHOLE, Body
 from app.metering.encoding import INFLATERS, Decoder, Undecodable
 from app.metering.extractors import extract
 from app.metering.failures import cut, failure
@@ -12,6 +12,26 @@ from app.metering.plain import plain_usage
 from app.metering.sse import Intake
 from app.metering.stream import Stream
 from app.metering.usage import Tally, Usage
+
+_EVENT_STREAM = "text/event-stream"
+
+_INFILL = "/infill"
+"""What a path begins with of which an answer may be an array that stands for its last element."""
+
+
+def usage_of(body: bytes, path: str, status: int, content_type: str = "", content_encoding: str = "") -> Usage:
+    """Returns the usage of a response that has come in one piece: what a `Meter` would say, of a usual one in a third of the time.
+
+    For the rest see there.
+    """
+    if status == 200 and not content_encoding and len(body) <= WHOLE and _EVENT_STREAM not in content_type.lower():
+        usage = None if path.startswith(_INFILL) else plain_usage(body)
+        if usage is not None:
+            return usage
+    meter = Meter(path, status, content_type, content_encoding)
+    if body:
+        meter.feed(body)
+    return meter.finish()
 
 
 class Meter:
@@ -33,7 +53,7 @@ class Meter:
         self._failure = ""
         """Why the body could not be decoded."""
         self._sink: Stream | Body | _Blind
-        is_stream = status == 200 and "text/event-stream" in content_type.lower()
+        is_stream = status == 200 and _EVENT_STREAM in content_type.lower()
         self._sink = Stream() if is_stream else Body()
         if content_encoding and (encoding := content_encoding.strip().lower()) not in {"", "identity"}:
             if encoding in INFLATERS:
@@ -83,7 +103,7 @@ class Meter:
             body = sink.beginning()
             return Usage(error_message=self._broken() if self._failure else failure(self._status, body))
         else:
-            is_infill = self._path.startswith("/infill")
+            is_infill = self._path.startswith(_INFILL)
             if not (is_infill or self._failure) and (usage := plain_usage(sink.beginning())) is not None:
                 return usage
             tally = Tally()

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from app.asgi import ClientDisconnected
+from app.asgi import ClientDisconnected, header
 from app.config.catalog import Catalog
 from app.errors import HostlerError
 from app.exchange import ASKED, KEY, Exchange
-from app.metering.meter import Meter
+from app.metering.meter import Meter, usage_of
 from app.metering.usage import Usage
 from app.middleware.access_log import CLIENT_LEFT
 from app.middleware.auth import KEY_DIGEST
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from app.telemetry.capture_recorder import CaptureRecorder
 
 EVENT_STREAM = "text/event-stream"
 
@@ -69,10 +71,11 @@ class Metering:
         self._on_record = on_record
         self._clock = clock
 
-        # the time of day, as it was when it was last looked at
-        self._day_s = 0.0
-        """Seconds since 1970, at `_looked_at` of the clock."""
+        # the time of day, as it was when it was last looked at: to ask for it is not cheap, so that is done once a second
+        self._zero_s = 0.0
+        """Seconds since 1970 when the clock was 0, …"""
         self._looked_at = float("-inf")
+        """… as it was when the clock showed this."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request and records it, if it is one to be recorded: source of the rule is compatibility specification 6.1."""
@@ -111,6 +114,9 @@ class Metering:
             if path not in self._recorded:
                 return
         now = self._clock()
+        if now - self._looked_at >= 1:
+            self._looked_at = now
+            self._zero_s = datetime.now(UTC).timestamp() - now
         usage = response.usage()
         reading, writing, measured = usage.prompt_per_second, usage.generated_per_second, False
         status = response.status or status
@@ -118,8 +124,11 @@ class Metering:
         ttft_ms = queued_ms = swap_ms = -1.0
         req_bytes = -1
         metadata = NO_METADATA
-        if exchange is not None:
+        if exchange is None:
+            model = scope.get(ASKED, "")
+        else:
             exchange.usage = usage
+            model = exchange.model.id
             streamed = exchange.streaming or response.is_timed
             req_bytes = exchange.body.size
             metadata = metadata_of(exchange)
@@ -133,12 +142,16 @@ class Metering:
                 waited_ms = ((exchange.granted_at or now) - exchange.queued_at) * 1000
                 swap_ms = min(exchange.swap_s * 1000, waited_ms)
                 queued_ms = waited_ms - swap_ms
+        session = b""
+        for name in self._current().records.session_names:
+            if session := header(scope, name):
+                break
         digest: bytes = scope.get(KEY_DIGEST, b"")
         client = scope.get("client")
         number = self._activity.add(
             ActivityRecord(
-                time=self._time(now),
-                model=scope.get(ASKED, "") if exchange is None else exchange.model.id,
+                time=self._zero_s + now,
+                model=model,
                 req_path=path,
                 status=status,
                 resp_content_type=response.content_type,
@@ -155,7 +168,7 @@ class Metering:
                 measured=measured,
                 key_fingerprint=digest[:FINGERPRINT].hex() if digest else "",
                 client=client[0] if client else "",
-                session_id=self._session(scope),
+                session_id=session.decode("latin-1") if session else "",
                 streamed=streamed,
                 ttft_ms=ttft_ms,
                 queued_ms=queued_ms,
@@ -167,61 +180,54 @@ class Metering:
         )
         capture = scope.get(CAPTURE)
         if capture is not None:
-            capture.finish(error, status)
-            self._captures.add(number, capture)
+            self._captures.add(number, capture, error, status)
         if self._on_record is not None:
             self._on_record(number)
 
-    def _time(self, now: float) -> float:
-        """Returns the time of day in seconds since 1970. To ask for it is not cheap, so that is done once a second. now: the clock's."""
-        if now - self._looked_at >= 1:
-            self._looked_at = now
-            self._day_s = datetime.now(UTC).timestamp()
-        return self._day_s + (now - self._looked_at)
-
-    def _session(self, scope: Scope) -> str:
-        names = self._current().records.session_names
-        for name, value in scope["headers"]:
-            if name in names:
-                return str(value.decode("latin-1"))
-        return ""
-
 
 class _Response:
-    """What is noted of one response on its way out."""
+    """What is noted of one response on its way out, and shown to who records it as a capture."""
 
     __slots__ = (
-        "_clock", "_meter", "_room_to", "_scope", "_send", "_take", "_taken", "content_at", "content_type", "is_timed", "last_at",
-        "size", "status",
+        "_capture", "_clock", "_encoding", "_is_upstreams", "_meter", "_room_to", "_scope", "_send", "_take", "_taken", "_whole",
+        "content_at", "content_type", "is_timed", "last_at", "size", "status",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, send: Send, clock: Callable[[], float]) -> None:
         self._scope = scope
         self._send = send
         self._clock = clock
+        self._capture: CaptureRecorder | None = None
+        self.status = 0
+        self.content_type = self._encoding = ""
+        self.size = 0
+
+        # what it is read by
+        self._is_upstreams = False
+        """Whether it has come to bytes that are the upstream's and not ours, which alone are read."""
+        self._whole = b""
+        """An answer that has come in one piece and of which it does not matter when: there is no meter then."""
         self._meter: Meter | None = None
-        """There is one from the first byte on that is the upstream's and not ours."""
         self._take: Callable[[bytes], None] | None = None
         """Takes the bytes for the meter once there was content, …"""
-        self._taken = 0
-        self._room_to = 0
+        self._taken: int
+        self._room_to: int
         """… from this size of the response to that one."""
         self.is_timed = False
         """Whether it is a stream that has not failed: of nothing else it matters when the bytes come."""
-        self.status = 0
-        self.content_type = ""
         self.content_at = 0.0
         """When the first generated content of a stream came; 0.0: none has."""
-        self.last_at = 0.0
-        """When the last bytes of a stream came."""
-        self.size = 0
+        self.last_at: float
+        """When the last bytes of a stream came that has had content."""
 
     def send(self, message: Message) -> Awaitable[None]:
         """Notes and passes on. Not a coroutine function, since that would cost each chunk of a stream another coroutine."""
         if data := message.get("body"):
             self.size += len(data)
+            if self._capture is not None:
+                self._capture.chunk(data)
             if self._take is None:
-                self._open(data)
+                self._open(data, is_all=not message.get("more_body"))
             else:
                 self._take(data)
                 if self.size > self._room_to:
@@ -229,24 +235,39 @@ class _Response:
                 if self.is_timed:
                     self.last_at = self._clock()
         elif message["type"] == "http.response.start":
-            self.status = message["status"]
-            self.content_type, encoding = _content(message["headers"])
-            self._begin(encoding)
+            self.status = status = message["status"]
+            headers = message["headers"]
+            # Every one of them has its name in lower case, those of upstreams as well.
+            found = dict(headers)
+            self.content_type = found.get(b"content-type", b"").decode("latin-1")
+            if encoding := found.get(b"content-encoding"):
+                self._encoding = encoding.decode("latin-1")
+            self._capture = capture = self._scope.get(CAPTURE)
+            if capture is not None:
+                capture.head(status, headers)
+            self._begin()
         return self._send(message)
 
-    def _begin(self, encoding: str = "") -> Meter | None:
+    def _begin(self) -> None:
+        """Looks whether what comes now is the upstream's."""
         exchange: Exchange | None = self._scope.get(KEY)
         if exchange is not None and exchange.first_byte_at:
-            self._meter = Meter(exchange.path, self.status, self.content_type, encoding)
+            self._is_upstreams = True
             # Below /upstream nobody has looked into what was asked for. What fails is quick to say so: that is no speed.
             self.is_timed = self.status == 200 and (exchange.streaming or EVENT_STREAM in self.content_type.lower())
-        return self._meter
 
-    def _open(self, data: bytes) -> None:
-        """Takes the bytes that come before there was any content, and those with the first."""
-        meter = self._meter or self._begin()
+    def _open(self, data: bytes, *, is_all: bool) -> None:
+        """Takes the bytes that come before there was any content, and those with the first. is_all: whether none will follow."""
+        meter = self._meter
         if meter is None:
-            return
+            if not self._is_upstreams:
+                self._begin()
+                if not self._is_upstreams:
+                    return
+            if is_all and not self.is_timed:
+                self._whole = data
+                return
+            meter = self._meter = Meter(self._upstream_path, self.status, self.content_type, self._encoding)
         meter.feed(data)
         if self.is_timed:
             self.last_at = self._clock()
@@ -261,20 +282,18 @@ class _Response:
         self._take, room = self._meter.intake(self.size - self._taken)
         self._taken, self._room_to = self.size, self.size + room
 
+    @property
+    def _upstream_path(self) -> str:
+        exchange: Exchange = self._scope[KEY]
+        return exchange.path
+
     def usage(self) -> Usage:
         """Returns what the answer has said it has cost. Asked once."""
-        return Usage() if self._meter is None else self._meter.finish()
-
-
-def _content(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
-    """Returns Content-Type and Content-Encoding, empty if there is none."""
-    kind = encoding = b""
-    for name, value in headers:
-        if len(name) == 12 and name.lower() == b"content-type":
-            kind = value
-        elif len(name) == 16 and name.lower() == b"content-encoding":
-            encoding = value
-    return kind.decode("latin-1"), encoding.decode("latin-1")
+        if self._meter is not None:
+            return self._meter.finish()
+        if self._is_upstreams:
+            return usage_of(self._whole, self._upstream_path, self.status, self.content_type, self._encoding)
+        return Usage()
 
 
 def _speeds(usage: Usage, asked_at: float, response: _Response) -> tuple[float, float, bool]:

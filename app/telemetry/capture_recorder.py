@@ -65,9 +65,8 @@ class CaptureRecorder:
     """Records one exchange. Given to `Captures.add` at its end, or closed."""
 
     __slots__ = (
-        "_allowance", "_began", "_body", "_ended", "_error", "_headed", "_limit", "_method", "_path", "_request",
-        "_request_headers", "_request_size", "_response_headers", "_response_size", "_room", "_status", "_taken", "_target",
-        "number", "weight",
+        "_allowance", "_began", "_body", "_ended", "_error", "_headed", "_left_out", "_limit", "_method", "_path", "_request",
+        "_request_headers", "_request_size", "_response_headers", "_room_to", "_status", "_taken", "_target", "number", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -92,22 +91,25 @@ class CaptureRecorder:
         # as the answer comes
         self._status = 0
         self._response_headers: RawHeaders | bytes | None = None
-        self._response_size = 0
         self._body: bytes | bytearray = b""
         """The first piece as it came, which most often is all; a copy of all pieces from the second on."""
         self._limit = 0
-        self._room = 0
-        """Bytes that may still be kept without asking."""
+        self._room_to = 0
+        """How long the body may get without asking; -1 from the first byte on that is left out: what comes after a hole is not kept."""
+        self._left_out = 0
+        """Bytes of the answer's body that are not kept."""
         self._taken = 0
         """Bytes of the allowance that are to be given back."""
         self._headed = 0.0
-        self._ended = 0.0
-        self._error = ""
+
+        # from its end on
+        self._ended: float
+        self._error: str
 
         # of who keeps it until it is packed
-        self.number = 0
+        self.number: int
         """Its id."""
-        self.weight = 0
+        self.weight: int
         """What it counts for in the budget."""
 
     def head(self, status: int, headers: RawHeaders) -> None:
@@ -117,52 +119,59 @@ class CaptureRecorder:
         self._headed = monotonic()
         if status >= 400:
             self._limit = ERROR_LIMIT
+            self._room_to = FREE
         elif kept(self._path).response_body:
             self._limit = RESPONSE_LIMIT
-        self._room = min(FREE, self._limit)
+            self._room_to = FREE
 
     def chunk(self, data: bytes) -> None:
         """Notes a piece of the answer's body, as long as there is room for it."""
-        size = len(data)
-        self._response_size += size
-        if size <= self._room:
-            self._room -= size
-            body = self._body
-            if not body:
-                self._body = data
-                return
-            if body.__class__ is bytes:
-                body = self._body = bytearray(body)
-            body += data
-        elif self._room >= 0:
+        body = self._body
+        if len(body) + len(data) > self._room_to:
             self._grow(data)
+        elif not body:
+            self._body = data
+        elif body.__class__ is bytearray:
+            body += data
+        else:
+            self._body = bytearray(body)
+            self._body += data
 
     def _grow(self, data: bytes) -> None:
+        if self._room_to < 0:
+            self._left_out += len(data)
+            return
+        room = self._room_to - len(self._body)
         # The step that holds all of it; less where the limit is near.
-        wanted = min(-(-(len(data) - self._room) // STEP) * STEP, self._limit - len(self._body) - self._room)
+        wanted = min(-(-(len(data) - room) // STEP) * STEP, self._limit - self._room_to)
         if wanted > 0 and self._allowance.take(wanted):
             self._taken += wanted
-            self._room += wanted
+            self._room_to += wanted
+            room += wanted
         # One copy, and no room to spare.
         self._body = bytearray(self._body) if self._body.__class__ is bytes else self._body
-        self._body += data[: self._room]
-        self._room -= len(data)  # below 0 from the first byte on that is left out: what comes after a hole is not kept
+        self._body += data[:room]
+        if room < len(data):
+            self._left_out = len(data) - room
+            self._room_to = -1
 
-    def finish(self, error: str = "", status: int = 0) -> None:
-        """Notes the end. Only the first call counts.
+    def finish(self, error: str = "", status: int = 0) -> int:
+        """Notes the end, once; returns the bytes of the bodies it holds.
 
         From then on headers are held in one piece each: forty little objects a request that are not freed soon make each that
         comes after it look for others, cold ones, and that is dearer than all of recording (some 25 µs a request, measured).
 
         error: why it failed, for what no answer of the upstream says. status: what the client is told, if there was no head.
         """
-        if not self._ended:
-            self._ended = monotonic()
-            self._error = error
-            self._status = self._status or status
-            self._request_headers = _joined(self._request_headers)
-            if self._response_headers is not None:
-                self._response_headers = _joined(self._response_headers)
+        self._ended = monotonic()
+        self._error = error
+        # A line feed parts them: neither names nor values can have one.
+        self._request_headers = b"\n".join(chain.from_iterable(self._request_headers))  # type: ignore[arg-type]  # not yet joined
+        if self._response_headers is None:
+            self._status = status
+        else:
+            self._response_headers = b"\n".join(chain.from_iterable(self._response_headers))  # type: ignore[arg-type]
+        return len(self._body) + len(self._request)
 
     def close(self) -> None:
         """Gives back what it has taken. Idempotent; for who does not add it to the captures."""
@@ -193,7 +202,7 @@ class CaptureRecorder:
         keeps_request = kept(self._path).request_body
         request = self._request[:REQUEST_LIMIT] if keeps_request else b""
         response: bytes = bytes(self._body)
-        is_cut = self._limit > 0 and len(response) < self._response_size
+        is_cut = self._limit > 0 and self._left_out > 0
         headers = None if self._response_headers is None else _parted(self._response_headers)
         encoding = self.encoding
         if encoding and headers is not None:
@@ -215,7 +224,7 @@ class CaptureRecorder:
             status=self._status,
             resp_headers=headers,
             resp_body=response or None,
-            resp_size=self._response_size,
+            resp_size=len(self._body) + self._left_out,
             resp_truncated=is_cut,
             req_truncated=keeps_request and len(request) < self._request_size,
             time=(epoch() if epoch_s is None else epoch_s) + self._began,
@@ -224,11 +233,6 @@ class CaptureRecorder:
             error=self._error,
             is_redacted=False,
         )
-
-
-def _joined(headers: RawHeaders | bytes) -> bytes:
-    """Returns *headers* in one piece. A line feed parts them: neither names nor values can have one."""
-    return headers if isinstance(headers, bytes) else b"\n".join(chain.from_iterable(headers))
 
 
 def _parted(headers: RawHeaders | bytes) -> list[tuple[bytes, bytes]]:

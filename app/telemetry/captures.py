@@ -163,49 +163,53 @@ class Captures:
         """Returns what records one exchange; see there for the arguments. It must come to `add`, or be closed."""
         return CaptureRecorder(self._allowance, method, path, headers, body, target)
 
-    def add(self, number: int, recorder: CaptureRecorder) -> None:
-        """Takes in an exchange that has ended, as the newest. Never raises, never waits."""
-        recorder.finish()
+    def add(self, number: int, recorder: CaptureRecorder, error: str = "", status: int = 0) -> None:
+        """Takes in an exchange that has ended, as the newest. Never raises, never waits. error, status: see `CaptureRecorder.finish`."""
+        weight = recorder.finish(error, status) + RAW
         limit = self._limit
         waiting = self._waiting
-        weight = recorder.held_bytes + RAW
-        raw_bytes = self._raw_bytes
-        large_bytes = self._large_bytes
+        raw_bytes = before = self._raw_bytes
         is_large = weight > LARGE or weight > limit
-        if is_large:
-            large_bytes += weight
-        else:
-            raw_bytes += weight
-        is_full = raw_bytes > limit or len(waiting) >= PENDING
-        if is_full and not is_large and self._files is None and self.is_on:
-            raw_bytes = self._make_room(weight) + weight
-            is_full = False
-        if is_full or large_bytes > PENDING_BYTES or not self.is_on:
-            recorder.close()
-            if self.is_on:
-                self.losses.dropped += 1
-            return
+        if is_large or raw_bytes + weight > limit or len(waiting) >= PENDING or not self.is_on:
+            if not self._has_room(weight, is_large=is_large):
+                recorder.close()
+                if self.is_on:
+                    self.losses.dropped += 1
+                return
+            raw_bytes = self._raw_bytes
         places = self._places
         if number in places:
-            raw_bytes -= self._raw_bytes
             self._forget(number)
-            raw_bytes += self._raw_bytes
+            raw_bytes = self._raw_bytes
         recorder.number = number
         places[number] = recorder
         waiting.append(recorder)
         if is_large:
-            self._large_bytes = large_bytes
+            recorder.weight = 0
+            self._large_bytes += weight
         else:
             recorder.weight = weight
-            self._raw_bytes = raw_bytes
+            self._raw_bytes = raw_bytes = raw_bytes + weight
         count = len(waiting)
-        if count == 1 or is_large or count >= SEGMENT or raw_bytes >= self._enough:
+        # Once for each reason: to wake who is awake is not free.
+        if count == 1 or count == SEGMENT or is_large or raw_bytes >= self._enough > before:  # noqa: PLR1714 - quicker
             self._wake.set()
         if self._packed_bytes + raw_bytes > limit:
             self._evict()
 
-    def _make_room(self, weight: int) -> int:
-        """Lets the oldest go that are not packed, until one of *weight* bytes may wait; returns the bytes of those left."""
+    def _has_room(self, weight: int, *, is_large: bool) -> bool:
+        """Returns whether one of *weight* bytes may wait; others have made room for it, if that can be."""
+        if not self.is_on:
+            return False
+        if is_large:
+            return len(self._waiting) < PENDING and self._large_bytes + weight <= PENDING_BYTES
+        if self._files is None:
+            self._make_room(weight)
+            return True
+        return len(self._waiting) < PENDING and self._raw_bytes + weight <= self._limit
+
+    def _make_room(self, weight: int) -> None:
+        """Lets the oldest go that are not packed, until one of *weight* bytes may wait."""
         waiting = self._waiting
         if self._raw_bytes + weight > self._limit:
             # Even older, and no room for any of them.
@@ -218,7 +222,6 @@ class Captures:
                     self.losses.dropped += 1
                 self._forget(raw.number)
             self._done_with(raw)
-        return self._raw_bytes
 
     def _done_with(self, raw: CaptureRecorder) -> None:
         if not raw.weight:

@@ -79,8 +79,7 @@ async def test_json_of_a_capture_byte_for_byte() -> None:
 async def test_what_is_absent_is_null() -> None:
     captures = store()
     recorder = captures.recorder("POST", "/v1/images/edits", [], Body(b"image"))
-    recorder.finish("gone")
-    captures.add(3, recorder)
+    captures.add(3, recorder, "gone")
     document = json.loads((await ask(captures, "/api/captures/3")).body)
 
     assert {name: document[name] for name in ("id", "req_headers", "req_body", "resp_headers", "resp_body")} == {
@@ -399,8 +398,7 @@ async def test_har_of_long_text_is_whole() -> None:
 async def test_har_of_what_failed_says_why() -> None:
     captures = store()
     recorder = captures.recorder("POST", "/v1/images/edits", [], Body(b"image"))
-    recorder.finish("it <broke>", 599)
-    captures.add(1, recorder)
+    captures.add(1, recorder, "it <broke>", 599)
     entry = (await har_of(captures))["log"]["entries"][0]
 
     assert entry["comment"] == "it <broke>"

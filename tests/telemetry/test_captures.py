@@ -139,9 +139,7 @@ async def test_long_body_of_an_error_is_cut() -> None:
 async def test_exchange_that_ends_before_an_answer_is_kept_with_its_reason() -> None:
     captures = store()
     recorder = captures.recorder("POST", "/v1/x", JSON, Body(b"{}"))
-    recorder.finish("model 'a' exited with 3 while starting", 500)
-    recorder.finish("and what comes later does not count", 200)
-    captures.add(1, recorder)
+    captures.add(1, recorder, "model 'a' exited with 3 while starting", 500)
     capture = await got(captures, 1)
 
     assert (capture.status, capture.error) == (500, "model 'a' exited with 3 while starting")
@@ -153,8 +151,7 @@ async def test_status_of_the_answer_is_not_replaced_by_its_failure() -> None:
     recorder = captures.recorder("POST", "/v1/x", JSON, Body(b"{}"))
     recorder.head(200, JSON)
     recorder.chunk(b"half")
-    recorder.finish("the upstream closed the connection", 502)
-    captures.add(1, recorder)
+    captures.add(1, recorder, "the upstream closed the connection", 502)
     capture = await got(captures, 1)
 
     assert (capture.status, capture.resp_body, capture.error) == (200, b"half", "the upstream closed the connection")
@@ -672,8 +669,7 @@ async def test_search(text: str, ids: list[int]) -> None:
     record(captures, 4, chunks=[STREAM])
     record(captures, 5, request='{"prompt":"Größe"}'.encode(), chunks=[b'{"answer":"Gr\\u00f6\\u00dfe"}'])
     recorder = captures.recorder("POST", "/v1/x", JSON, Body(b""))
-    recorder.finish("had to wait too long")
-    captures.add(6, recorder)
+    captures.add(6, recorder, "had to wait too long")
     record(captures, 7, chunks=[b"." * (2 * 65536 - 4), b"far away", b"." * 70_000])  # not packed, as nothing runs
     record(captures, 8, chunks=[b"The Model"])
 
