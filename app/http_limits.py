@@ -2,7 +2,8 @@
 
 llhttp collects a header for as long as it goes on, and uvicorn waits for one for as long as the connection stands. So what is
 received is counted while it may belong to a head, and one timer for the whole connection looks at when the wait began
-and sets itself anew; a timer for each request would cost more than all of this.
+and sets itself anew; a timer for each request would cost more than all of this. The same timer sees to it that a connection on
+which nothing more is asked is closed in the end, as uvicorn does with one for each answer.
 
 What is refused here has never been a request to the application: it is in no access log.
 """
@@ -10,11 +11,9 @@ What is refused here has never been a request to the application: it is in no ac
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
-
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from app.errors import HeadTooLarge, RequestError, TargetTooLong, TooSlow, dialect_of, render
+from app.http_cycle import STATUS_LINES
 from app.http_protocol import CorkedProtocol
 
 
@@ -47,6 +46,8 @@ class LimitedProtocol(CorkedProtocol):
     """Bytes received that may belong to it."""
     _since = 0.0
     """When the wait for it began; 0.0 when nobody waits."""
+    _is_idle = False
+    """Whether an answer was the last thing that happened: then it may take its time."""
     _refusal: RequestError | None = None
     """Why it is not served."""
 
@@ -62,7 +63,8 @@ class LimitedProtocol(CorkedProtocol):
             if self._is_refused:
                 return
             self._size += len(data)
-            if not self._since:
+            if self._is_idle or not self._since:
+                self._is_idle = False
                 self._since = self.loop.time()
         super().data_received(data)
         if self._in_head and self._size > self.head_limit and not self._is_refused:
@@ -89,6 +91,15 @@ class LimitedProtocol(CorkedProtocol):
         self._size = 0
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """Goes on to the next request, or waits for it."""
+        super().on_response_complete()
+        cycle = self.cycle
+        if cycle is not None and cycle.response_complete and not (self._in_head and self._size):
+            # Perhaps not all of the request is here, and never will be: that does not keep the connection open, either.
+            self._is_idle = True
+            self._since = self.loop.time()
+
     def handle_websocket_upgrade(self) -> None:
         """Hands the connection over, which has no more heads."""
         self._stop()
@@ -101,22 +112,23 @@ class LimitedProtocol(CorkedProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Says why the request cannot be served, and closes the connection."""
-        cycle = cast("RequestResponseCycle | None", self.cycle)
+        cycle = self.cycle
         if cycle is not None and cycle.response_started and not cycle.response_complete:
             # In the middle of an answer, another one would be taken for a part of it.
-            self.transport.close()
+            self.close()
             return
         path = self.url.partition(b"?")[0].decode("latin-1")
         rendered = render(self._refusal or RequestError(msg), dialect=dialect_of(path))
-        head = [STATUS_LINE[rendered.status], *(b"%b: %b\r\n" % header for header in rendered.headers)]
-        self.transport.write(b"".join([*head, b"connection: close\r\n\r\n", rendered.body]))
+        lines = [STATUS_LINES[rendered.status], *map(b": ".join, rendered.headers), b"connection: close", b"\r\n"]
+        self.write(b"\r\n".join(lines), rendered.body)
         self._leave()
 
     def _leave(self) -> None:
         """Closes our side of the connection now, and the rest when the client does or has had its time."""
         self._stop()
         self._is_refused = self._in_head = True
-        transport: asyncio.Transport = cast("Any", self.transport).uncorked()
+        self.write_now()
+        transport = self.transport
         if transport.can_write_eof():
             self.flow.resume_reading()
             transport.write_eof()
@@ -135,13 +147,16 @@ class LimitedProtocol(CorkedProtocol):
         )
 
     def _look(self) -> None:
-        left = self._since + self.head_s - self.loop.time() if self._since else self.head_s
+        left = self.head_s
+        if self._since:
+            left = self._since + (self.timeout_keep_alive if self._is_idle else self.head_s) - self.loop.time()
         if left > 0:
-            self._timer = self.loop.call_later(left, self._look)
-        elif self._size:
+            # Who begins a head meanwhile must not have to be looked at later than its time is over.
+            self._timer = self.loop.call_later(min(left, self.head_s), self._look)
+        elif self._size and not self._is_idle:
             self._refuse(TooSlow(f"the request's head was not complete after {self.head_s:g} s"))
         else:
-            self.transport.close()
+            self.close()
 
     def _stop(self) -> None:
         if self._timer is not None:

@@ -1,11 +1,9 @@
-"""uvicorn's HTTP protocol, with two savings for every request (docs/benchmarks.md).
+"""uvicorn's HTTP protocol, with less work for every request (docs/benchmarks.md).
 
-One system call for a response's head and body instead of two: ASGI sends the head and each piece of the body as messages of their own, and uvicorn writes each at once. Joining what is
-written in one turn of the loop saves a system call, and the client a wake-up; a piece that comes alone is still written before the
-loop looks for anything else.
-
-And the protocol itself tells who wants to know that the client has left (`app.asgi.Connection`), which would otherwise take a
-task that waits in `receive`.
+- What a connection writes in one turn of the loop is one system call, made when the writes of all connections are (`app/turn.py`).
+- The scope is built once, when the head is known; `app/http_cycle.py` takes the place of uvicorn's own `RequestResponseCycle`.
+- The protocol itself tells who wants to know that the client has left (`app.asgi.Connection`), which would otherwise take a task
+  that waits in `receive`.
 
 Upgrades
 --------
@@ -24,17 +22,25 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.asgi import CONNECTION, UPGRADE
+from app.http_cycle import Cycle
+from app.turn import TurnEnd
 
 if TYPE_CHECKING:
+    from collections import deque
+
+    from starlette.types import ASGIApp
+    from uvicorn import Config
     from uvicorn._types import ASGISendEvent
-    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+    from uvicorn.server import ServerState
     from websockets.http11 import Request
 
 quiet = logging.getLogger(f"{__name__}.websockets")
@@ -50,12 +56,25 @@ BAD_HANDSHAKE = (
 class CorkedProtocol(HttpToolsProtocol):
     """One client's connection."""
 
+    cycle: Cycle | None  # type: ignore[assignment]  # ours
+    pipeline: deque[tuple[Cycle, ASGIApp]]  # type: ignore[assignment]
+    done: asyncio.Future[None]
+
     _when_lost: Callable[[], None] | None = None
     _is_lost = False
     _is_set_aside = False
     """Whether the request being read is only looked at, to be read again."""
+    _is_upgrade = False
+    """Whether it asks for a websocket."""
     _refused_upgrade = b""
     """The protocol that the next request asked for in vain."""
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], **named: Any) -> None:
+        super().__init__(config, server_state, app_state, **named)
+        # One for all connections of a server, and kept where uvicorn keeps what is.
+        self._turn: TurnEnd = vars(server_state).setdefault("turn_end", TurnEnd())
+        self._parts: list[bytes] = []
+        """What is to be written at the end of the turn."""
 
     def watch(self, when_lost: Callable[[], None] | None) -> bool:
         """Has *when_lost* called once when the client leaves; see `app.asgi.Connection`."""
@@ -67,28 +86,70 @@ class CorkedProtocol(HttpToolsProtocol):
 
     def abort(self) -> None:
         """Cuts the connection at once; see `app.asgi.Connection`."""
+        self._parts.clear()
         self.transport.abort()
 
     def hold(self, most: int | None) -> None:
         """Sets how much may be buffered for the client; see `app.asgi.Connection`."""
         self.transport.set_write_buffer_limits(most)
 
-    def on_message_begin(self) -> None:
-        """Puts itself into the scope of a new request."""
-        super().on_message_begin()
-        cast("dict[str, object]", self.scope)[CONNECTION] = self
+    # Writing
+
+    def write(self, *data: bytes) -> None:
+        """Writes *data* at the end of the loop's turn, with what else is written until then."""
+        if not self._parts:
+            self._turn.add(self.write_now)
+        self._parts += data
+
+    def write_now(self) -> None:
+        """Writes what was to be written."""
+        parts = self._parts
+        if parts:
+            self._parts = []
+            if not self._is_lost:
+                self.transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def close(self) -> None:
+        """Closes the connection once everything is written."""
+        self.write_now()
+        self.transport.close()
+
+    # Of the connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begins."""
+        super().connection_made(transport)
+        self.done = self.loop.create_future()
+        self.done.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tells who wants to know."""
+        """Ends, and tells who wants to know."""
         self._is_lost = True
-        super().connection_lost(exc)
+        self.connections.discard(self)
+        cycle = self.cycle
+        if cycle is not None:
+            cycle.disconnected = not cycle.response_complete
+            cycle.tell()
+        self.flow.resume_writing()
+        if exc is None:
+            self.transport.close()
+        # The parser holds our methods and we hold the parser: a cycle that would wait for the collector.
+        self.parser = None  # type: ignore[assignment]  # nobody feeds it any more
         when_lost, self._when_lost = self._when_lost, None
         if when_lost is not None:
             when_lost()
 
+    def shutdown(self) -> None:
+        """Ends it as soon as nothing is being answered; uvicorn calls this when the server is to end."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.close()
+        else:
+            self.cycle.keep_alive = False
+
+    # Of a request
+
     def data_received(self, data: bytes) -> None:
         """Feeds the parser; as uvicorn does it, but for upgrades."""
-        self._unset_keepalive_if_required()
         while data:
             try:
                 self.parser.feed_data(data)
@@ -117,20 +178,104 @@ class CorkedProtocol(HttpToolsProtocol):
             return None
         return next((known for known in (b"websocket", b"h2c") if known in upgrade), b", ".join(upgrade))
 
+    def on_message_begin(self) -> None:
+        """Begins a head."""
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Takes a header."""
+        name = name.lower()
+        self.headers.append((name, value))
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+
     def on_headers_complete(self) -> None:
         """Begins the request, unless it is to be read again."""
-        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT" and not self._should_upgrade():
+        parser = self.parser
+        method = parser.get_method()
+        self._is_upgrade = parser.should_upgrade() and self._should_upgrade()
+        if parser.should_upgrade() and not self._is_upgrade and method != b"CONNECT":
             self._is_set_aside = True
             return
+        url = self.url
+        if url.startswith(b"/") and b"#" not in url:
+            raw_path, _, query = url.partition(b"?")
+        else:
+            parsed = httptools.parse_url(url)
+            raw_path, query = parsed.path, parsed.query or b""
+        path = raw_path.decode("ascii")
+        if "%" in path:
+            path = unquote(path)
+        if self.root_path:
+            path = self.root_path + path
+            raw_path = self.root_path.encode("ascii") + raw_path
+        version = parser.get_http_version()
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": method.decode("ascii"),
+            "root_path": self.root_path,
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+            CONNECTION: self,
+        }
+        self.scope = scope  # type: ignore[assignment]  # what uvicorn has types for, and ours
         if self._refused_upgrade:
-            cast("dict[str, object]", self.scope)[UPGRADE] = self._refused_upgrade
+            scope[UPGRADE] = self._refused_upgrade
             self._refused_upgrade = b""
-        super().on_headers_complete()
+        if self._is_upgrade:
+            return
+        before = self.cycle
+        self.cycle = cycle = Cycle(
+            self,
+            scope,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            expects_continue=self.expect_100_continue,
+        )
+        if before is None or before.response_complete:
+            self._serve(cycle, self.app)
+        else:
+            # Asked before the last answer was complete: it waits for that.
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
+    def _serve(self, cycle: Cycle, app: ASGIApp) -> None:
+        cycle.task = task = self.loop.create_task(cycle.run(app))
+        self.tasks.add(task)
+
+    def on_body(self, body: bytes) -> None:
+        """Takes a piece of the request's body."""
+        cycle = self.cycle
+        if cycle is not None and not (self._is_upgrade or cycle.response_complete):
+            cycle.add(body)
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
         """Ends the request's body."""
-        if not self._is_set_aside:
-            super().on_message_complete()
+        cycle = self.cycle
+        if cycle is not None and not (self._is_set_aside or self._is_upgrade or cycle.response_complete):
+            cycle.more_body = False
+            cycle.tell()
+
+    def on_response_complete(self) -> None:
+        """Goes on to the next request."""
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._serve(*self.pipeline.pop())
+
+    # Upgrades
 
     def _without_upgrade(self) -> bytes:
         """Returns the head of the request that was set aside, for a new parser, which this puts in place."""
@@ -145,15 +290,12 @@ class CorkedProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hands the connection over."""
-        transport = cast("_CorkedTransport", self.transport)
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        if cycle is not None and not cycle.response_complete:
+        if self.cycle is not None and not self.cycle.response_complete:
             # Asked for while an earlier request is being answered: two protocols would write at once.
-            transport.close()
+            self.transport.close()
             return
         self.flow.resume_reading()
-        # A websocket sends whole messages, and its back-pressure must be felt by who writes them: no joining.
-        self.transport = transport.uncorked()
+        self.write_now()
         super().handle_websocket_upgrade()
         protocol = self.transport.get_protocol()
         assert isinstance(protocol, WebSocketsSansIOProtocol)
@@ -161,10 +303,6 @@ class CorkedProtocol(HttpToolsProtocol):
             # Its stricter parser gave up (more than 128 headers, a very long one), and says nothing.
             self.transport.write(BAD_HANDSHAKE)
             self.transport.close()
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Puts the joining transport between uvicorn and the real one."""
-        super().connection_made(_CorkedTransport(transport, self.loop))  # type: ignore[arg-type]  # all that is used
 
 
 class WebsocketProtocol(WebSocketsSansIOProtocol):
@@ -227,45 +365,6 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self.schedule_ping()
         else:
             super().keepalive_timeout()
-
-
-class _CorkedTransport:
-    """A transport whose writes of one turn of the loop go out together. Everything else is the real transport's."""
-
-    __slots__ = ("_loop", "_parts", "_transport", "is_closing")
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        # Asked for at every request: not by way of __getattr__, which costs a microsecond.
-        self.is_closing = transport.is_closing
-        self._parts: list[bytes] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Writes *data*, with what else is written now."""
-        if not self._parts:
-            self._loop.call_soon(self._flush)
-        self._parts.append(data)
-
-    def close(self) -> None:
-        """Closes the connection once everything is written."""
-        self._flush()
-        self._transport.close()
-
-    def uncorked(self) -> asyncio.Transport:
-        """Writes what waits and returns the real transport."""
-        self._flush()
-        return self._transport
-
-    def _flush(self) -> None:
-        parts = self._parts
-        if parts:
-            self._parts = []
-            # Also after the connection was lost: writing to a closed transport is uvloop's to ignore.
-            self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
 
 
 def _tokens(values: Iterable[bytes]) -> list[bytes]:

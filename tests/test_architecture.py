@@ -43,8 +43,10 @@ MAY_IMPORT = {
     "app.reload": {"app.config"},
     "app.preload": {"app.config", "app.supervisor", "app.scheduler.instances", "planners.protocol"},
     "app.demo": {"app.config"},
-    "app.http_limits": {"app.http_protocol"},
-    "app.http_protocol": set(),
+    "app.http_limits": {"app.http_cycle", "app.http_protocol"},
+    "app.http_protocol": {"app.http_cycle", "app.turn"},
+    "app.http_cycle": set(),
+    "app.turn": set(),
     "app.engine": set(),
     # the path of a request
     "app.endpoints": {"app.middleware", "app.scheduler.history", "app.scheduler.instances", "ui", *SERVICES},

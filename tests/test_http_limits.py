@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -297,6 +298,26 @@ async def test_time_of_the_answer_and_of_the_body_does_not_count() -> None:
         await connection.send(b"abc")
 
         assert (await until(connection, b"POST / 3")).startswith(b"HTTP/1.1 200 OK")
+
+
+class Forgetful(Hasty):
+    """Keeps no connection open on which nothing is asked."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.timeout_keep_alive = 0
+
+
+@pytest.mark.parametrize("asked", [b"GET / HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\nabc"])
+async def test_connection_on_which_nothing_more_is_asked_is_closed_after_a_while(asked: bytes) -> None:
+    async def at_once(scope: Scope, receive: Receive, send: Send) -> None:
+        await send_bytes(send, 200, b"answer")
+
+    async with served(at_once, Forgetful) as url:
+        answer = await ask(url, asked)
+
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\nanswer")
 
 
 async def test_websocket_has_no_more_heads_to_wait_for() -> None:

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.turn import TurnEnd
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_work_is_done_in_order_once_what_was_due_before_is_done() -> None:
+    done: list[str] = []
+    turn = TurnEnd()
+    loop = asyncio.get_running_loop()
+    loop.call_soon(done.append, "due before")
+    turn.add(lambda: done.append("first"))
+    loop.call_soon(done.append, "due after")
+    turn.add(lambda: done.append("second"))
+
+    assert done == []
+    await asyncio.sleep(0)
+    assert done == ["due before", "first", "second", "due after"]
+
+
+async def test_work_that_brings_more_work_leaves_it_to_the_next_turn() -> None:
+    done: list[str] = []
+    turn = TurnEnd()
+    turn.add(lambda: turn.add(lambda: done.append("later")))
+    await asyncio.sleep(0)
+
+    assert done == []
+    await asyncio.sleep(0)
+    assert done == ["later"]
