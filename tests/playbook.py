@@ -140,7 +140,7 @@ class Playbook:
         step = _Step(self.now, f"wait {seconds:g} s", [])
         self._steps.append(step)
         until = self.now + seconds
-        while (deadline := self.scheduler.next_deadline()) is not None and deadline <= until:
+        while (deadline := self.scheduler.deadline) <= until:
             assert deadline > self.now, f"the deadline {deadline} is not after {self.now}\n{self}"
             self.now = deadline
             step.actual += self._handle(Tick())
@@ -148,10 +148,10 @@ class Playbook:
         return self
 
     def next_deadline(self) -> float | None:
-        """Returns how many seconds from now a Tick is due."""
+        """Returns how many seconds from now a Tick is due; None: never."""
         self.end()
-        deadline = self.scheduler.next_deadline()
-        return None if deadline is None else deadline - self.now
+        deadline = self.scheduler.deadline
+        return None if deadline == float("inf") else deadline - self.now
 
     def view(self) -> SchedulerView:
         self.end()

@@ -63,6 +63,7 @@ from app.scheduler.events import (
     Exited,
     Fairness,
     Left,
+    RareEvent,
     Ready,
     Reconfigured,
     ShutDown,
@@ -116,11 +117,12 @@ class Scheduler:
         """The first model that is blocked, and whom it waits for; None: no model is."""
         self._any_retiring = False
         """Whether the last reload made any instance obsolete; saves looking for them at every event."""
+        self.deadline = _NEVER
+        """When a `Tick` is due if nothing happens before, always after the `now` of the last event; `inf`: never. Others read it."""
 
         # of the event in hand
         self._now = 0.0
         self._commands: list[Command] = []
-        self._deadline = _NEVER
 
         # answers kept until what they rest on changes
         self._plans: dict[ModelId, Plan] = {}
@@ -136,16 +138,19 @@ class Scheduler:
         now: seconds of a monotonic clock; never less than at the last call.
         """
         self._now = now
+        self._view = None
         commands: list[Command] = []
         self._commands = commands
-        self._view = None
-        if self._record(event) or now >= self._deadline:
+        if isinstance(event, Arrived):
+            is_to_look = self._arrive(event)
+        elif isinstance(event, Left):
+            is_to_look = self._leave(event.ticket)
+        else:
+            self._record(event)
+            is_to_look = True
+        if is_to_look or now >= self.deadline:
             self._advance()
         return commands
-
-    def next_deadline(self) -> float | None:
-        """Returns when a `Tick` is due if nothing happens before, always after the `now` of the last event; None: never."""
-        return None if self._deadline == _NEVER else self._deadline
 
     def view(self) -> SchedulerView:
         """Returns a picture of all models, kept until the next event."""
@@ -195,13 +200,9 @@ class Scheduler:
 
     # Facts
 
-    def _record(self, event: Event) -> bool:
-        """Takes in *event*; returns whether a decision may rest on it."""
+    def _record(self, event: RareEvent) -> None:
+        """Takes in what is no ticket's."""
         match event:
-            case Arrived():
-                return self._arrive(event.ticket, event.model, insists=event.insists)
-            case Left():
-                return self._leave(event.ticket)
             case Ready(model, generation):
                 instance = self._current(model, generation)
                 if instance is not None and instance.phase is Phase.STARTING:
@@ -242,26 +243,27 @@ class Scheduler:
                 pass
             case _:
                 assert_never(event)
-        return True
 
-    def _arrive(self, ticket: Ticket, model: ModelId, *, insists: bool) -> bool:
+    def _arrive(self, event: Arrived) -> bool:
+        """Takes in a new ticket; returns whether a decision may rest on it."""
+        ticket, model = event.ticket, event.model
+        instance = self._instances.get(model)
+        if instance is not None and instance.phase is Phase.READY and not (instance.retiring or self._queue.waiting):
+            # Nearly all requests end here: nobody waits, so nobody is overtaken. Nothing is ready while Hostler shuts down.
+            self._hand_over(instance, ticket)
+            return False
         if self._shutting_down:
             self._refuse(ticket, Refusal.SHUTTING_DOWN)
-            return False
-        instance = self._instances.get(model)
-        if instance is not None and instance.phase is Phase.READY and not (instance.retiring or self._queue):
-            # Nearly all requests come here: nobody waits, so nobody is overtaken.
-            self._hand_over(instance, ticket, self._now)
             return False
         if model not in self._terms:
             self._refuse(ticket, Refusal.UNKNOWN)
             return False
         failure = self._failures.of(model)
-        if failure is not None and self._now < failure.retry_at and not insists and not self._is_live(model):
+        if failure is not None and self._now < failure.retry_at and not event.insists and not self._is_live(model):
             self._refuse(ticket, Refusal.BACKING_OFF, failure.reason, failure.retry_at - self._now)
             return False
         if instance is not None and instance.serves() and model not in self._queue and not self._blockers(model):
-            self._hand_over(instance, ticket, self._now)
+            self._hand_over(instance, ticket)
             return False
         if len(self._queue) >= self._fairness.max_queued:
             waits = [wait for wait in self._estimates().values() if wait < _NEVER]
@@ -270,20 +272,21 @@ class Scheduler:
         return self._queue.add(ticket, model, self._now)
 
     def _leave(self, ticket: Ticket) -> bool:
+        """Takes in the end of a ticket; returns whether a decision may rest on it."""
         lease = self._leases.pop(ticket, None)
-        if lease is not None:
-            instance, granted_at = lease
-            self.history.served(instance.model, self._now - granted_at)
-            instance.leases -= 1
-            if instance.leases:
-                return False
-            instance.idle_since = self._now
-            if self._queue or self._any_retiring:
-                return True
-            # With nobody waiting, all that can come of it is that its time to live ends.
-            self._deadline = min(self._deadline, self._expires_at(instance.model, instance))
+        if lease is None:
+            return self._queue.model_of(ticket) is not None and self._withdraw(ticket)
+        instance, granted_at = lease
+        self.history.served(instance.model, self._now - granted_at)
+        instance.leases -= 1
+        if instance.leases:
             return False
-        return self._queue.model_of(ticket) is not None and self._withdraw(ticket)
+        instance.idle_since = self._now
+        if self._queue.waiting or self._any_retiring:
+            return True
+        # With nobody waiting, all that can come of it is that its time to live ends.
+        self.deadline = min(self.deadline, self._expires_at(instance.model, instance))
+        return False
 
     def _withdraw(self, ticket: Ticket) -> bool:
         """Takes a waiting ticket out of the queue; returns whether it was the first of its model."""
@@ -323,11 +326,11 @@ class Scheduler:
         self._waits = None
         if self._any_retiring:
             self._retire()
-        if self._queue:
+        if self._queue.waiting:
             self._grant()
         self._expire()
-        self._chosen = self._start_and_evict() if self._queue else None
-        self._deadline = self._next_change()
+        self._chosen = self._start_and_evict() if self._queue.waiting else None
+        self.deadline = self._next_change()
 
     def _retire(self) -> None:
         for instance in self._instances.values():
@@ -351,7 +354,8 @@ class Scheduler:
                 served.append((ticket, since))
             for ticket, since in served:
                 self._withdraw(ticket)
-                self._hand_over(instance, ticket, since)
+                # Of its wait what was the swap; nothing, if the instance was ready before the ticket came.
+                self._hand_over(instance, ticket, max(instance.since - max(since, instance.swap_since), 0.0))
 
     def _start_and_evict(self) -> tuple[ModelId, Plan] | None:
         """Starts and evicts what it can, and returns the first model that is blocked, with its victims."""
@@ -410,7 +414,7 @@ class Scheduler:
         deadline = _NEVER
         for model, instance in self._instances.items():
             deadline = min(deadline, self._expires_at(model, instance))
-            if self._queue and instance.phase is Phase.READY:
+            if self._queue.waiting and instance.phase is Phase.READY:
                 may_go = instance.since + self._fairness.min_residency_s
                 if now < may_go < deadline:
                     deadline = may_go
@@ -524,11 +528,10 @@ class Scheduler:
 
     # Acts
 
-    def _hand_over(self, instance: Instance, ticket: Ticket, since: float) -> None:
+    def _hand_over(self, instance: Instance, ticket: Ticket, swap_s: float = 0.0) -> None:
+        """Grants *ticket*. swap_s: how much of its wait was the swap."""
         instance.leases += 1
         self._leases[ticket] = instance, self._now
-        # Of the wait what was the swap; nothing, if the instance was ready before the ticket came.
-        swap_s = max(instance.since - max(since, instance.swap_since), 0.0)
         self._commands.append(Grant(ticket, instance.model, instance.generation, swap_s))
 
     def _start(self, model: ModelId, reason: str) -> None:

@@ -113,4 +113,7 @@ class Tick:
     """Time has passed; nothing else has happened."""
 
 
-Event = Arrived | Left | Ready | Ending | Exited | Unload | Reconfigured | ShutDown | Tick
+RareEvent = Ready | Ending | Exited | Unload | Reconfigured | ShutDown | Tick
+"""What does not happen with every request."""
+
+Event = Arrived | Left | RareEvent

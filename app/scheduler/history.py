@@ -52,8 +52,9 @@ class History:
 
     def served(self, model: ModelId, seconds: float) -> None:
         """Takes in one request. On the path of every request."""
-        mean = self._request.get(model)
-        self._request[model] = seconds if mean is None else mean + WEIGHT_OF_A_REQUEST * (seconds - mean)
+        means = self._request
+        mean = means.get(model, seconds)
+        means[model] = mean + WEIGHT_OF_A_REQUEST * (seconds - mean)
 
     def of(self, model: ModelId) -> Learned:
         """Returns what is known of *model*."""
@@ -65,5 +66,5 @@ class History:
 
 
 def _mix(means: dict[ModelId, float], model: ModelId, seconds: float, weight: float) -> None:
-    mean = means.get(model)
-    means[model] = seconds if mean is None else mean + weight * (seconds - mean)
+    mean = means.get(model, seconds)
+    means[model] = mean + weight * (seconds - mean)

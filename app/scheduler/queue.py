@@ -16,8 +16,8 @@ class Queue:
     """Tickets, by model and in the order of their arrival. Every question costs nothing or a step for each model, not for each ticket."""
 
     def __init__(self) -> None:
-        self._waiting: dict[ModelId, dict[Ticket, float]] = {}
-        """Tickets and their arrival times, oldest first; a model without any has no entry."""
+        self.waiting: dict[ModelId, dict[Ticket, float]] = {}
+        """Tickets and their arrival times, oldest first; a model without any has no entry. Others only look whether it is empty."""
         self._models: dict[Ticket, ModelId] = {}
 
         # the last order, good until another ticket is the first of its model, or until `overdue_at`
@@ -33,29 +33,25 @@ class Queue:
 
     def __contains__(self, model: ModelId) -> bool:
         """Whether anybody waits for *model*."""
-        return model in self._waiting
+        return model in self.waiting
 
     def __iter__(self) -> Iterator[ModelId]:
         """Yields the models that are waited for, in no order that means anything."""
-        return iter(self._waiting)
-
-    def __bool__(self) -> bool:
-        """Whether anybody waits."""
-        return bool(self._waiting)
+        return iter(self.waiting)
 
     @property
     def models(self) -> int:
         """How many models are waited for."""
-        return len(self._waiting)
+        return len(self.waiting)
 
     def add(self, ticket: Ticket, model: ModelId, now: float) -> bool:
         """Lets a ticket wait; returns whether it is the first of its model."""
         self._models[ticket] = model
-        tickets = self._waiting.get(model)
+        tickets = self.waiting.get(model)
         if tickets is not None:
             tickets[ticket] = now
             return False
-        self._waiting[model] = {ticket: now}
+        self.waiting[model] = {ticket: now}
         self._order = None
         return True
 
@@ -65,22 +61,22 @@ class Queue:
 
     def tickets(self, model: ModelId) -> Mapping[Ticket, float]:
         """Returns the tickets of *model* and when they arrived, oldest first."""
-        return self._waiting.get(model, {})
+        return self.waiting.get(model, {})
 
     def head(self, model: ModelId) -> tuple[Ticket, float]:
         """Returns the oldest ticket of *model* and when it arrived."""
-        return next(iter(self._waiting[model].items()))
+        return next(iter(self.waiting[model].items()))
 
     def remove(self, ticket: Ticket) -> bool:
         """Takes one ticket out; returns whether it was the first of its model."""
         model = self._models.pop(ticket)
-        tickets = self._waiting[model]
+        tickets = self.waiting[model]
         was_first = next(iter(tickets)) == ticket
         del tickets[ticket]
         if was_first:
             self._order = None
             if not tickets:
-                del self._waiting[model]
+                del self.waiting[model]
         return was_first
 
     def order(self, terms: Mapping[ModelId, Terms], patience_s: float, now: float) -> list[ModelId]:
@@ -93,7 +89,7 @@ class Queue:
         overdue: list[tuple[Ticket, ModelId]] = []
         patient: list[tuple[int, Ticket, ModelId]] = []
         self.overdue_at = _NEVER
-        for model, tickets in self._waiting.items():
+        for model, tickets in self.waiting.items():
             ticket, since = next(iter(tickets.items()))
             end = since + patience_s
             if now >= end:

@@ -155,9 +155,9 @@ class _World:
         if self._due:
             self.told.began_at = self._due[0][0]
         while self._unsettled:
-            deadline = self._scheduler.next_deadline()
+            deadline = self._scheduler.deadline
             due = self._due[0][0] if self._due else _NEVER
-            if deadline is not None and deadline < due:
+            if deadline < due:
                 self._happen(Tick(), deadline)
             elif self._due:
                 event = heapq.heappop(self._due)[-1]

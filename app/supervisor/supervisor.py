@@ -13,6 +13,7 @@ its lease without a trip round the event loop. Nothing in `_perform` awaits, and
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import math
 import time
@@ -108,7 +109,7 @@ class Supervisor:
         self._leases: dict[Ticket, Lease] = {}
         """Requests that wait for an answer."""
         self._instances: dict[ModelId, _InstanceTask] = {}
-        self._last_ticket = 0
+        self._tickets = map(Ticket, itertools.count(1))
         self._group: TaskGroup | None = None
 
         # of the trampoline
@@ -223,7 +224,8 @@ class Supervisor:
             raise
         finally:
             self._handling = False
-        self._arm()
+        if self._scheduler.deadline < self._timer_at:
+            self._arm()
 
     # Commands
 
@@ -324,14 +326,12 @@ class Supervisor:
     # Time
 
     def _arm(self) -> None:
-        """Sees to it that a tick comes no later than the scheduler's next deadline.
+        """Has a tick come at the scheduler's deadline, which is before the one that the timer is set to.
 
         A deadline that has moved away leaves the timer as it is: it will tick once for nothing and be set anew, which is cheaper than
         setting it at the end of every request.
         """
-        deadline = self._scheduler.next_deadline()
-        if deadline is None or deadline >= self._timer_at:
-            return
+        deadline = self._scheduler.deadline
         self._disarm()
         # Loops round their timers; one that fires early would find nothing due and be set again for the same moment.
         delay = max(deadline - self._clock(), 0.0) + 0.001
@@ -349,9 +349,8 @@ class Supervisor:
         self._timer_at = math.inf
         self.post(Tick())
 
-    def _next_ticket(self) -> Ticket:
-        self._last_ticket += 1
-        return Ticket(self._last_ticket)
+
+_NO_TICKET = Ticket(0)
 
 
 class Lease:
@@ -366,7 +365,7 @@ class Lease:
         self._supervisor = supervisor
         self._insists = insists
         self.model = model
-        self.ticket = Ticket(0)
+        self.ticket = _NO_TICKET
         """Its place in the queue, once it is being entered."""
         self.swap_s = 0.0
         """How much of the wait was for victims to stop and for the model to load; true once it is granted."""
@@ -380,29 +379,32 @@ class Lease:
 
     async def __aenter__(self) -> Running:
         supervisor = self._supervisor
-        self.ticket = ticket = supervisor._next_ticket()  # noqa: SLF001 - a lease is the supervisor's other half
+        self.ticket = ticket = next(supervisor._tickets)  # noqa: SLF001 - a lease is the supervisor's other half
         supervisor._leases[ticket] = self  # noqa: SLF001
         supervisor.post(Arrived(ticket, self.model, self._insists))
+        if isinstance(self._result, Running):
+            # As nearly always.
+            return self._result
         try:
-            if self._result is None:
-                self._future = asyncio.get_running_loop().create_future()
-                await self._future
-            if isinstance(self._result, HostlerError):
-                raise self._result
+            return await self._granted()
         except BaseException:
-            self._give_back()
+            supervisor._leases.pop(ticket, None)  # noqa: SLF001
+            supervisor.post(Left(ticket))
             raise
+
+    async def _granted(self) -> Running:
+        if self._result is None:
+            self._future = asyncio.get_running_loop().create_future()
+            await self._future
+        if isinstance(self._result, HostlerError):
+            raise self._result
         assert self._result is not None
         return self._result
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._give_back()
-
-    def _give_back(self) -> None:
-        """Ends the ticket, whatever has become of it: one event for every ending leaves no race between them."""
-        self._supervisor._leases.pop(self.ticket, None)  # noqa: SLF001
+        # One event for every ending leaves no race between them.
         self._supervisor.post(Left(self.ticket))
 
 

@@ -203,8 +203,8 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @rule()
     def wait_for_the_deadline(self) -> None:
-        deadline = self.world.scheduler.next_deadline()
-        if deadline is not None:
+        deadline = self.world.scheduler.deadline
+        if deadline < INF:
             self.world.tick(deadline - self.world.now)
 
     @precondition(lambda self: self.mortal and self.world.generations > 2)

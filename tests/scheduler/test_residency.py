@@ -87,4 +87,4 @@ def test_deadline_is_the_end_of_the_stay(play: type[Playbook]) -> None:
     serve_once(book)
     book >> Arrived(2, "b")
 
-    assert book.scheduler.next_deadline() == book.now + 10
+    assert book.scheduler.deadline == book.now + 10

@@ -33,6 +33,8 @@ from app.scheduler.events import (
 from app.scheduler.instances import ModelView, Phase
 from planners.protocol import ModelId, SwapPlanner
 
+INF = float("inf")
+
 
 @dataclass(slots=True)
 class Run:
@@ -97,7 +99,7 @@ class World:
     def tick(self, seconds: float) -> None:
         """Moves the clock, on the way ticking when it is due."""
         until = self.now + seconds
-        while (deadline := self.scheduler.next_deadline()) is not None and deadline <= until:
+        while (deadline := self.scheduler.deadline) <= until:
             self.now = deadline
             self.post(Tick())
         self.now = until
@@ -352,8 +354,7 @@ class World:
                 pass
 
     def _check_state(self) -> None:
-        deadline = self.scheduler.next_deadline()
-        assert deadline is None or deadline > self.now, "the deadline is past"
+        assert self.scheduler.deadline > self.now, "the deadline is past"
 
         order = self.order()
         for ticket, (model, since) in self.waiting.items():
@@ -433,8 +434,8 @@ class World:
         if due:
             self.post(chance.choice(due))
             return
-        deadline = self.scheduler.next_deadline()
-        assert deadline is not None, f"tickets {list(self.waiting)} wait for nothing"
+        deadline = self.scheduler.deadline
+        assert deadline < INF, f"tickets {list(self.waiting)} wait for nothing"
         self.now = deadline
         self.post(Tick())
 
@@ -473,4 +474,4 @@ class World:
             self.post(Left(ticket))
         assert not self.runs
         assert not self.waiting
-        assert self.scheduler.next_deadline() is None
+        assert self.scheduler.deadline == INF
