@@ -6,8 +6,8 @@ import msgspec
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """The model a client asked for, and how it wants the answer."""
+    """The model a client asked for, and how it wants the answer. In JSON: the members `model` and `stream`."""
 
-    model: str
+    model: str = ""
     """As the client wrote it; empty when it named none."""
-    streaming: bool = False
+    streaming: bool = msgspec.field(default=False, name="stream")

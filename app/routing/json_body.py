@@ -21,6 +21,7 @@ class _Head(msgspec.Struct):
     stream: msgspec.Raw = msgspec.Raw(b"null")
 
 
+_asked = msgspec.json.Decoder(Asked).decode
 _head = msgspec.json.Decoder(_Head).decode
 _value = msgspec.json.Decoder().decode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -33,6 +34,14 @@ def asked(body: bytes) -> Asked:
     `model` may be any scalar and is taken as text; `stream` counts when it is true, a number other than 0, or "true".
     Raises RequestError when the body is not a JSON object.
     """
+    try:
+        return _asked(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        # Members of other types than nearly all write, or no JSON at all.
+        return _asked_oddly(body)
+
+
+def _asked_oddly(body: bytes) -> Asked:
     try:
         head = _head(body)
         return Asked(_text(_value(head.model)), is_truthy(_value(head.stream)))

@@ -46,6 +46,27 @@ def test_stream_is_off_when_it_is_not_mentioned() -> None:
     assert not asked(b'{"model": "a"}').streaming
 
 
+values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 5),
+    st.sampled_from(["a", "ä", "", "true", "1", "x"]),
+    st.just([1]),
+    st.just({}),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["model", "stream", "n"]), values)))
+def test_members_of_usual_types_are_read_like_those_of_others(members: list[tuple[str, object]]) -> None:
+    """They are read in one go; whatever stands beside them, or under the same name before, the last of each name counts."""
+    body = "{" + ", ".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in members) + "}"
+    last = dict(members)
+    model = last.get("model")
+    name = model if isinstance(model, str) else json.dumps(model) if isinstance(model, int) else ""
+
+    assert asked(body.encode()) == Asked(name, is_truthy(last.get("stream")))
+
+
 def test_model_deeper_in_the_document_is_not_the_one_asked_for() -> None:
     assert asked(b'{"x": {"model": "b"}, "y": [{"model": "c"}]}').model == ""
 
