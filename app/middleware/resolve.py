@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from app.asgi import IN_MEMORY, JSON_LIMIT, Body, header, read_body
 from app.config.catalog import PeerModel
@@ -53,8 +53,11 @@ class Resolve:
         routing = self._routing
         catalog = routing.catalog()
         profile = routing.profile.current
+        query: bytes = scope["query_string"]
         content_type = b"" if self._in_query else header(scope, b"content-type")
-        if self._in_query or _is_multipart(content_type):
+        kind = content_type.lower()
+        is_multipart = b"multipart/form-data" in kind
+        if self._in_query or is_multipart:
             # Mostly a file that nobody here looks into.
             body = await read_body(receive, in_memory=IN_MEMORY)
         else:
@@ -62,9 +65,18 @@ class Resolve:
         requested = ""
         selector: Selector | None = None
         try:
-            query: bytes = scope["query_string"]
-            seen = await _look_into(query, body, content_type, in_query=self._in_query)
-            asked = seen.asked.model
+            rename: Rename
+            if self._in_query:
+                its, rename = forms.asked_by_query(query), _rename_in_query
+            elif is_multipart:
+                its, rename = await _look_into_parts(content_type, body, query)
+            elif b"json" in kind or body.data.lstrip()[:1] == b"{":
+                # Many a script sends JSON under curl's default content type.
+                its, rename = json_body.asked(body.data), _rename_in_json
+            else:
+                its, rename = forms.asked_by_form(body.data, query), _rename_in_form
+            is_json = rename is _rename_in_json
+            asked = its.model
             try:
                 model, requested, selector = resolve(catalog, profile, asked, routing.reservations.choose)
             except HostlerError:
@@ -73,19 +85,19 @@ class Resolve:
             if isinstance(model, PeerModel):
                 changes = model.peer.filters
                 if model.name != asked:
-                    body, query = seen.rename(model.name)
+                    body, query = rename(model.name, body, query)
                 query = forms.without_malformed(query)
             else:
                 changes = model.filters
                 name_there = requested
-                if model.use_model_name and (seen.is_json or _is_multipart(content_type)):
+                if model.use_model_name and (is_json or is_multipart):
                     name_there = model.use_model_name
                 if name_there != asked:
-                    body, query = seen.rename(name_there)
-            if seen.is_json and changes:
+                    body, query = rename(name_there, body, query)
+            if is_json and changes:
                 body = Body(filters.apply(body.data, changes, requested))
             scope[KEY] = Exchange(
-                catalog, asked, requested, model, seen.asked.streaming, body, self._path, query, arrived_at,
+                catalog, asked, requested, model, its.streaming, body, self._path, query, arrived_at,
                 "" if selector is None else selector.id,
             )  # fmt: skip
             await self._app(scope, receive, send)
@@ -95,44 +107,32 @@ class Resolve:
             body.close()
 
 
-Renamed = tuple[Body, bytes]
-"""Body and query with another model's name where they name one."""
+Rename = Callable[[str, Body, bytes], tuple[Body, bytes]]
+"""Returns body and query with another model's name where they name one."""
 
 
-class _Seen(NamedTuple):
-    """What a request says of itself."""
-
-    asked: Asked
-    rename: Callable[[str], Renamed]
-    is_json: bool = False
+def _rename_in_query(name: str, body: Body, query: bytes) -> tuple[Body, bytes]:
+    return body, forms.replace_model(query, name)
 
 
-async def _look_into(query: bytes, body: Body, content_type: bytes, *, in_query: bool) -> _Seen:
-    if in_query:
-        return _Seen(forms.asked_by_query(query), lambda name: (body, forms.replace_model(query, name)))
-    if _is_multipart(content_type):
-        scan = forms.Multipart(forms.boundary_of(content_type.decode("latin-1")))
-        async for chunk in body.chunks():
-            scan.feed(chunk)
-        scan.finish()
-        return _Seen(scan.asked(query), lambda name: _rename_in_parts(scan, body, query, name))
-    # Many a script sends JSON under curl's default content type.
-    if b"json" in content_type.lower() or body.data.lstrip()[:1] == b"{":
-        return _Seen(
-            json_body.asked(body.data), lambda name: (Body(json_body.replace_model(body.data, name)), query), True
-        )
-    return _Seen(forms.asked_by_form(body.data, query), lambda name: _rename_in_form(body, query, name))
+def _rename_in_json(name: str, body: Body, query: bytes) -> tuple[Body, bytes]:
+    return Body(json_body.replace_model(body.data, name)), query
 
 
-def _rename_in_parts(scan: forms.Multipart, body: Body, query: bytes, name: str) -> Renamed:
-    places = [(field.start, field.end, name.encode()) for field in scan.fields if field.name == "model"]
-    return (body.spliced(places), query) if places else (body, forms.replace_model(query, name))
-
-
-def _rename_in_form(body: Body, query: bytes, name: str) -> Renamed:
+def _rename_in_form(name: str, body: Body, query: bytes) -> tuple[Body, bytes]:
     renamed = forms.replace_model(body.data, name)
     return (Body(renamed), query) if renamed != body.data else (body, forms.replace_model(query, name))
 
 
-def _is_multipart(content_type: bytes) -> bool:
-    return b"multipart/form-data" in content_type.lower()
+async def _look_into_parts(content_type: bytes, body: Body, query: bytes) -> tuple[Asked, Rename]:
+    """Returns what a multipart body asks for, and what renames the model there."""
+    scan = forms.Multipart(forms.boundary_of(content_type.decode("latin-1")))
+    async for chunk in body.chunks():
+        scan.feed(chunk)
+    scan.finish()
+
+    def rename(name: str, body: Body, query: bytes) -> tuple[Body, bytes]:
+        places = [(field.start, field.end, name.encode()) for field in scan.fields if field.name == "model"]
+        return (body.spliced(places), query) if places else _rename_in_query(name, body, query)
+
+    return scan.asked(query), rename
