@@ -12,7 +12,7 @@ from starlette.routing import Route
 from app.asgi import FIRST_VALUES, cancel_on_disconnect
 from app.config.catalog import PeerModel
 from app.endpoints.table import ENDPOINTS, Source
-from app.exchange import Exchange, exchange_of
+from app.exchange import KEY, Exchange
 from app.middleware.limit import Admitted, ConcurrencyLimit, room_in_s
 from app.middleware.resolve import Resolve
 from app.proxy.forwarder import forward
@@ -45,7 +45,7 @@ class Inference:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one exchange. Raises ClientDisconnected, UpstreamError, Unavailable."""
-        exchange = exchange_of(scope)
+        exchange: Exchange = scope[KEY]
         model = exchange.model
         if isinstance(model, PeerModel):
             async with cancel_on_disconnect(receive, scope):

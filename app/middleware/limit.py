@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from app.config.catalog import PeerModel
 from app.errors import TooManyRequests
-from app.exchange import exchange_of
+from app.exchange import KEY, Exchange
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -26,28 +26,15 @@ RetryAfter = Callable[["ModelId", int], int]
 class Admitted:
     """How many requests of each model are inside. One for the whole application."""
 
+    __slots__ = ("inside",)
+
     def __init__(self) -> None:
-        self._counts: dict[ModelId, int] = {}
-
-    def enter(self, model: ModelId, limit: int) -> bool:
-        """Lets one more in; returns whether it is in. False: *limit* are inside already."""
-        count = self._counts.get(model, 0)
-        if count >= limit:
-            return False
-        self._counts[model] = count + 1
-        return True
-
-    def leave(self, model: ModelId) -> None:
-        """Lets one out."""
-        count = self._counts[model] - 1
-        if count:
-            self._counts[model] = count
-        else:
-            del self._counts[model]
+        self.inside: dict[ModelId, int] = {}
+        """Models without requests are not in it. Only `ConcurrencyLimit` changes it."""
 
     def counts(self) -> Mapping[ModelId, int]:
         """Returns the counts as they are now; models without requests are not in it."""
-        return dict(self._counts)
+        return dict(self.inside)
 
 
 class ConcurrencyLimit:
@@ -60,18 +47,25 @@ class ConcurrencyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request. Raises TooManyRequests."""
-        model = exchange_of(scope).model
+        exchange: Exchange = scope[KEY]
+        model = exchange.model
         if isinstance(model, PeerModel):
             # Whoever serves it has limits of its own.
             await self._app(scope, receive, send)
             return
-        if not self._admitted.enter(model.id, model.concurrency_limit):
-            retry_after_s = self._retry_after(model.id, model.concurrency_limit)
-            raise TooManyRequests("Too many requests", retry_after_s)
+        name = model.id
+        inside = self._admitted.inside
+        count = inside.get(name, 0)
+        if count >= model.concurrency_limit:
+            raise TooManyRequests("Too many requests", self._retry_after(name, model.concurrency_limit))
+        inside[name] = count + 1
         try:
             await self._app(scope, receive, send)
         finally:
-            self._admitted.leave(model.id)
+            if inside[name] == 1:
+                del inside[name]
+            else:
+                inside[name] -= 1
 
 
 def room_in_s(supervisor: Supervisor, model: ModelId, inside: int) -> int:

@@ -219,7 +219,7 @@ def test_counts_are_a_copy() -> None:
     admitted = Admitted()
     counts = admitted.counts()
 
-    admitted.enter(ModelId("a"), 1)
+    admitted.inside[A] = 1
 
     assert counts == {}
 
