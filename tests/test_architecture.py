@@ -51,7 +51,7 @@ MAY_IMPORT = {
     # the path of a request
     "app.endpoints": {"app.middleware", "app.scheduler.history", "app.scheduler.instances", "ui", *SERVICES},
     "app.middleware": SERVICES,
-    "app.proxy": {"app.config.catalog"},
+    "app.proxy": {"app.config.catalog", "app.turn"},
     # the life of the models
     "app.supervisor": {"app.scheduler", "app.launchers", "app.proxy", "app.config.catalog", "planners.protocol"},
     "app.scheduler": {"planners.protocol"},

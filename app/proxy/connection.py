@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from app.asgi import Body
+    from app.turn import TurnEnd
 
 Framing = Literal["content-length", "chunked", "until-close", "none"]
 """What ends an answer's body: its declared length, a last chunk, the end of the connection; `none`: it has no body."""
@@ -77,6 +78,7 @@ class Connection(asyncio.Protocol):
         "_is_busy",
         "_is_head",
         "_keepalive_s",
+        "_loop",
         "_on_idle",
         "_on_lost",
         "_origin",
@@ -86,6 +88,7 @@ class Connection(asyncio.Protocol):
         "_sent",
         "_transport",
         "_unread",
+        "_unwritten",
         "_waiter",
         "_write_paused",
         "answered",
@@ -118,6 +121,7 @@ class Connection(asyncio.Protocol):
         self._keepalive_s = keepalive_s
         self._on_idle = on_idle
         self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # set before anybody sees the connection
         self.chunks: list[bytes] = []
         """The part of the body that has arrived and was not read yet."""
@@ -137,6 +141,8 @@ class Connection(asyncio.Protocol):
     def _reset(self, *, is_head: bool) -> None:
         self._is_head = is_head
         self._sent = False
+        self._unwritten = b""
+        """What is written at the end of the loop's turn."""
         self._fields: list[tuple[bytes, bytes]] = []
         self._overhead = 0
         self._unread = 0
@@ -154,10 +160,13 @@ class Connection(asyncio.Protocol):
 
     # What the transport calls
 
-    async def ask(self, head: bytes, body: Body | bytes, *, is_head: bool, header_timeout_s: float) -> None:
+    async def ask(
+        self, head: bytes, body: Body | bytes, is_head: bool, header_timeout_s: float, turn: TurnEnd | None = None
+    ) -> None:
         """Sends a request and returns when the head of its answer has arrived.
 
-        Raises an UpstreamError when it does not; then, and when cancelled, the connection is gone.
+        turn: at whose end a small request is written; None: at once.
+        Raises an UpstreamError when the head does not arrive; then, and when cancelled, the connection is gone.
         """
         if self._is_head:
             # The parser cannot be told that an answer to HEAD ends with its head; it still waits for the body.
@@ -171,17 +180,21 @@ class Connection(asyncio.Protocol):
                 self._end(None)
                 await self.arrival()
             data = body if isinstance(body, bytes) else body.data
-            if len(data) <= WRITE_AT_ONCE:
-                self._transport.write(head + data)
-            else:
+            if len(data) > WRITE_AT_ONCE:
                 self._transport.write(head)
                 self._transport.write(data)
+            elif turn is None:
+                self._transport.write(head + data)
+            else:
+                self._unwritten = head + data
+                turn.add(self._write)
             if isinstance(body, bytes) or not body.is_spooled:
                 self._sent = True
             else:
+                self._write()
                 await self._upload(body)
             if header_timeout_s > 0 and not self.head_complete:
-                timer = asyncio.get_running_loop().call_later(header_timeout_s, self._time_out, header_timeout_s)
+                timer = self._loop.call_later(header_timeout_s, self._time_out, header_timeout_s)
             while not self.head_complete:
                 await self.arrival()
         except BaseException:
@@ -190,6 +203,11 @@ class Connection(asyncio.Protocol):
         finally:
             if timer is not None:
                 timer.cancel()
+
+    def _write(self) -> None:
+        data, self._unwritten = self._unwritten, b""
+        if data and not self._transport.is_closing():
+            self._transport.write(data)
 
     async def _upload(self, body: Body) -> None:
         """Writes a spooled body as fast as the upstream takes it.
@@ -210,15 +228,15 @@ class Connection(asyncio.Protocol):
     def _wants_no_more(self) -> bool:
         return self._error is not None or (self.head_complete and (self.status >= 400 or not self.keep_alive))
 
-    async def arrival(self) -> None:
-        """Returns when there may be news: bytes, the end, room to write. Raises what ended the answer early."""
+    def arrival(self) -> asyncio.Future[None]:
+        """Returns what is done when there may be news: bytes, the end, room to write. Raises what ended the answer early.
+
+        For one who waits at a time.
+        """
         if self._error is not None:
             raise self._error
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
     def take(self) -> bytes:
         """Returns all of the body that has arrived since the last call, and lets the socket be read again."""
@@ -366,6 +384,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Takes a header, or a trailer. The parser refuses what is malformed; this, what is doubtful."""
         name = name.lower()
+        self._fields.append((name, value))
         if name in _FRAMING_HEADERS and not self.head_complete:
             if self.framing != "none":
                 raise BadAnswer("its length is declared more than once")
@@ -375,7 +394,6 @@ class Connection(asyncio.Protocol):
                 self.framing = "chunked"
             else:
                 raise BadAnswer("its transfer-encoding is not chunked")
-        self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Takes the head as a whole, unless it is an interim one."""

@@ -57,26 +57,17 @@ async def forward(
     body = exchange.body
     if headers is None:
         client = scope["client"]
-        headers = request_headers(
-            scope["headers"],
-            method=method,
-            body_size=body.size,
-            client=client[0].encode() if client else b"",
-            host=transport.host,
-        )
+        address = client[0].encode() if client else b""
+        headers = request_headers(scope["headers"], method, body.size, address, transport.host)
     if exchange.outgoing is not None:
         headers = with_instead(headers, exchange.outgoing())
+    target = exchange.path.encode("latin-1")
+    if base_path is None:
+        base_path = transport.base_path
+    if base_path or exchange.query or not target.startswith(b"/"):
+        target = upstream_target(base_path, target, exchange.query)
     exchange.asked_at = monotonic()
-    response = await transport.request(
-        method,
-        upstream_target(
-            transport.base_path if base_path is None else base_path,
-            exchange.path.encode("latin-1"),
-            exchange.query,
-        ),
-        headers,
-        body,
-    )
+    response = await transport.request(method, target, headers, body)
     try:
         exchange.status = status = response.status
         exchange.first_byte_at = monotonic()

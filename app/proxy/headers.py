@@ -1,12 +1,12 @@
 """Which headers go on to an upstream, and which come back. PURE.
 
-Source: compatibility specification 3.6. One pass over a list of raw headers whose names are in lower case; for nearly every
-header that is a single look-up.
+Source: compatibility specification 3.6. Names of raw headers are in lower case. Nearly all requests and answers have each header once
+and nothing unusual in `Connection`: those are sorted in C. Of the others one header is looked at after the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -28,19 +28,21 @@ HOP_BY_HOP = frozenset(
 CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 """Headers that carry the client's keys. They are ours to check, and reach no upstream and no peer, checked or not."""
 
-_SPECIAL_IN_REQUESTS = HOP_BY_HOP | CREDENTIALS | {b"content-length", b"expect", b"host", b"x-forwarded-for"}
+_OURS_IN_REQUESTS = HOP_BY_HOP | CREDENTIALS | {b"content-length", b"expect", b"x-forwarded-for"}
 _LEFT_OUT_FOR_PEERS = HOP_BY_HOP | CREDENTIALS | {b"content-length", b"cookie", b"expect", b"forwarded", b"host"}
-_SPECIAL_IN_RESPONSES = HOP_BY_HOP | {b"content-length", b"content-type"}
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 """Methods that declare even an empty body: some servers answer 411 otherwise."""
+
+_USUAL = frozenset({b"keep-alive", b"Keep-Alive", b"close"})
+"""What `Connection` nearly always says; it names no header."""
 
 _PROTECTED = frozenset({b"host", b"content-length", b"x-forwarded-for"})
 """What a client cannot have removed by naming it in `Connection`."""
 
 
 def request_headers(
-    headers: Iterable[tuple[bytes, bytes]], *, method: str, body_size: int, client: bytes, host: bytes
+    headers: Sequence[tuple[bytes, bytes]], method: str, body_size: int, client: bytes, host: bytes
 ) -> RawHeaders:
     """Returns the headers for the upstream.
 
@@ -50,36 +52,43 @@ def request_headers(
     client: its address, for `X-Forwarded-For`; empty if not known.
     host: `Host` of a client that sent none.
     """
+    named = dict(headers)
+    if len(named) == len(headers) and b"te" not in named and named.get(b"connection", b"close") in _USUAL:
+        kept = [header for header in headers if header[0] not in _OURS_IN_REQUESTS]
+        forwarded = named.get(b"x-forwarded-for", b"")
+    else:
+        kept, forwarded = _kept_of_request(headers)
+    if b"host" not in named:
+        kept.insert(0, (b"host", host))
+    if client:
+        forwarded = _joined(forwarded, client)
+    if forwarded:
+        kept.append((b"x-forwarded-for", forwarded))
+    if body_size or method in _WITH_BODY or b"content-length" in named or b"transfer-encoding" in named:
+        kept.append((b"content-length", b"%d" % body_size))
+    return kept
+
+
+def _kept_of_request(headers: Iterable[tuple[bytes, bytes]]) -> tuple[RawHeaders, bytes]:
+    """Returns what of *headers* goes on as it is, and what they say in `X-Forwarded-For`."""
     kept: RawHeaders = []
     connection = forwarded = b""
-    has_length = has_host = False
+    has_host = False
     for header in headers:
         name = header[0]
-        if name not in _SPECIAL_IN_REQUESTS:
-            kept.append(header)
-        elif name == b"host":
+        if name == b"host":
             if not has_host:
                 has_host = True
                 kept.append(header)
-        elif name == b"content-length" or name == b"transfer-encoding":  # noqa: PLR1714 - twice as quick as a set
-            has_length = True
+        elif name not in _OURS_IN_REQUESTS:
+            kept.append(header)
         elif name == b"connection":
             connection = _joined(connection, header[1])
         elif name == b"x-forwarded-for":
             forwarded = _joined(forwarded, header[1])
         elif name == b"te" and b"trailers" in _tokens(header[1]):
             kept.append((b"te", b"trailers"))
-    if connection:
-        kept = _without_named(kept, connection, _PROTECTED | {b"te"})
-    if not has_host:
-        kept.insert(0, (b"host", host))
-    if client:
-        forwarded = _joined(forwarded, client)
-    if forwarded:
-        kept.append((b"x-forwarded-for", forwarded))
-    if body_size or has_length or method in _WITH_BODY:
-        kept.append((b"content-length", b"%d" % body_size))
-    return kept
+    return _without_named(kept, connection, _PROTECTED | {b"te"}), forwarded
 
 
 def peer_headers(
@@ -105,8 +114,7 @@ def peer_headers(
         elif name not in _LEFT_OUT_FOR_PEERS and not name.startswith(b"x-forwarded-"):
             kept.append(header)
         has_length = has_length or name in {b"content-length", b"transfer-encoding"}
-    if connection:
-        kept = _without_named(kept, connection, _PROTECTED | {b"te"})
+    kept = _without_named(kept, connection, _PROTECTED | {b"te"})
     if api_key:
         key = api_key.encode()
         kept += [(b"authorization", b"Bearer " + key), (b"x-api-key", key)]
@@ -115,31 +123,21 @@ def peer_headers(
     return kept
 
 
-def response_headers(headers: Iterable[tuple[bytes, bytes]], status: int) -> RawHeaders:
+def response_headers(headers: Sequence[tuple[bytes, bytes]], status: int) -> RawHeaders:
     """Returns the headers for the client.
 
     `Date` and `Server` are the upstream's: uvicorn runs with its own turned off. Reverse proxies in front of us are told
     not to hold an event stream back.
     """
-    kept: RawHeaders = []
-    connection = b""
-    is_event_stream = False
-    for header in headers:
-        name = header[0]
-        if name not in _SPECIAL_IN_RESPONSES:
-            kept.append(header)
-        elif name == b"content-type":
-            kept.append(header)
-            is_event_stream = b"text/event-stream" in header[1].lower()
-        elif name == b"content-length":
-            # Of a body that a 304 does not have; uvicorn would wait for it.
-            if status not in {204, 304}:
-                kept.append(header)
-        elif name == b"connection":
-            connection = _joined(connection, header[1])
-    if connection:
+    named = dict(headers)
+    kept = [header for header in headers if header[0] not in HOP_BY_HOP]
+    if named.get(b"connection", b"close") not in _USUAL or len(named) < len(headers):
+        connection = b",".join(header[1] for header in headers if header[0] == b"connection")
         kept = _without_named(kept, connection, _PROTECTED)
-    if is_event_stream:
+    if status == 204 or status == 304:  # noqa: PLR1714 - twice as quick as a set
+        # A length would be that of a body which does not come; uvicorn would wait for it.
+        kept = [header for header in kept if header[0] != b"content-length"]
+    if b"text/event-stream" in named.get(b"content-type", b"").lower():
         kept = [header for header in kept if header[0] != b"x-accel-buffering"]
         kept.append((b"x-accel-buffering", b"no"))
     return kept
@@ -164,7 +162,7 @@ def _tokens(value: bytes) -> frozenset[bytes]:
 
 def _without_named(headers: RawHeaders, connection: bytes, protected: frozenset[bytes]) -> RawHeaders:
     """Returns *headers* without those that `Connection` names."""
-    if connection == b"keep-alive" or connection == b"close":  # noqa: PLR1714 - what it nearly always says
+    if not connection or connection in _USUAL:
         return headers
     named = _tokens(connection) - protected
     return [header for header in headers if header[0] not in named]

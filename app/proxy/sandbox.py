@@ -7,7 +7,7 @@ has no storage and no say here. On a port of its own (`app/middleware/pages.py`)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 SANDBOX = (
     b"content-security-policy",
@@ -32,13 +32,10 @@ _HARMLESS = (
 """How the types begin that no browser runs. All others may be documents, and no type at all is one that a browser guesses."""
 
 
-def may_run(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+def may_run(headers: Sequence[tuple[bytes, bytes]]) -> bool:
     """Returns whether a browser that opens a response with these *headers* could run what is in it."""
-    is_harmless = False
-    for name, value in headers:
-        if name == b"content-type":
-            # Of a list, and of several, browsers take the last that they understand.
-            if not value.lower().startswith(_HARMLESS) or b"," in value:
-                return True
-            is_harmless = True
-    return not is_harmless
+    types = dict(headers).get(b"content-type", b"")
+    if types and len(headers) > len(dict(headers)):
+        types = b",".join(value for name, value in headers if name == b"content-type")
+    # Of a list, and of several, browsers take the last that they understand.
+    return b"," in types or not types.lower().startswith(_HARMLESS)

@@ -125,18 +125,17 @@ class UpstreamTransport(httpx.AsyncBaseTransport):
         """
         if isinstance(method, str):
             method = method.encode()
-        lines = [b"%b %b HTTP/1.1" % (method, target)]
-        lines += [b": ".join(header) for header in headers]
-        lines.append(b"\r\n")
+        lines = [b"%b %b HTTP/1.1" % (method, target), *map(b": ".join, headers), b"\r\n"]
         head = b"\r\n".join(lines)
         # The cheapest check there is against a line smuggled in by a header: count them.
         if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b" " in target:
             raise ValueError("a line break in a request header, or a blank in its path")
         is_head = method == b"HEAD"
-        connection = self.pool.take()
+        pool = self.pool
+        connection = pool.take()
         if connection is not None:
             try:
-                await connection.ask(head, body, is_head=is_head, header_timeout_s=self._header_timeout_s)
+                await connection.ask(head, body, is_head, self._header_timeout_s, pool.turn)
             except AnswerBroken:
                 # A kept-alive connection that its server closed while our request was on the way. Nothing was answered, so
                 # nothing was done: ask again, once, on a connection that cannot be stale.
@@ -144,8 +143,8 @@ class UpstreamTransport(httpx.AsyncBaseTransport):
                     raise
             else:
                 return UpstreamResponse(connection)
-        connection = await self.pool.connect()
-        await connection.ask(head, body, is_head=is_head, header_timeout_s=self._header_timeout_s)
+        connection = await pool.connect()
+        await connection.ask(head, body, is_head, self._header_timeout_s)
         return UpstreamResponse(connection)
 
     async def aclose(self) -> None:

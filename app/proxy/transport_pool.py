@@ -13,6 +13,7 @@ import anyio
 import httpx
 
 from app.proxy.connection import ConnectFailed, Connection, ConnectTimedOut, TransportClosed
+from app.turn import TurnEnd
 
 if TYPE_CHECKING:
     import ssl
@@ -39,6 +40,7 @@ class ConnectionPool:
         self._addresses = ["127.0.0.1", "::1"] if host == "localhost" else [host]
         self._all: set[Connection] = set()
         self._idle: list[Connection] = []
+        self._turn = TurnEnd()
         self._expiry: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._emptied: asyncio.Future[None] | None = None
@@ -52,6 +54,11 @@ class ConnectionPool:
     def idle_count(self) -> int:
         """Connections that wait to be used again."""
         return len(self._idle)
+
+    @property
+    def turn(self) -> TurnEnd | None:
+        """At whose end what is asked is written; None while only one connection is in use, which need not wait for others."""
+        return self._turn if len(self._all) - len(self._idle) > 1 else None
 
     def take(self) -> Connection | None:
         """Returns the idle connection that was used last, or None."""

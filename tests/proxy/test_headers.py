@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, strategies as st
 
 from app.proxy.headers import HOP_BY_HOP, peer_headers, request_headers, response_headers, with_instead
 
@@ -224,3 +225,36 @@ def test_headers_sent_instead_replace_all_of_their_names_and_empty_ones_only_rem
 
     assert with_instead(headers, [(b"x", b"9"), (b"y", b"")]) == [(b"a", b"1"), (b"b", b"2"), (b"x", b"9")]
     assert with_instead(headers, ()) == headers
+
+
+NAMES = [
+    b"host",
+    b"connection",
+    b"te",
+    b"x-forwarded-for",
+    b"content-length",
+    b"expect",
+    b"authorization",
+    b"x-a",
+    b"x-b",
+]
+VALUES = [b"keep-alive", b"close", b"x-a", b"trailers", b"10", b"text/event-stream", b"a, b"]
+MARKED = (b"x-twice", b"1")
+"""A header that stands there twice makes all of them be looked at one by one."""
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([*NAMES, b"content-type"]), st.sampled_from(VALUES)), unique_by=lambda each: each[0]
+    )
+)
+def test_headers_sorted_at_once_are_what_they_are_one_by_one(headers: Headers) -> None:
+    def asked(*more: tuple[bytes, bytes]) -> Headers:
+        found = request_headers([*headers, *more], method="GET", body_size=0, client=b"::1", host=b"fallback")
+        return [header for header in found if header != MARKED]
+
+    def answered(*more: tuple[bytes, bytes]) -> Headers:
+        return [header for header in response_headers([*headers, *more], 200) if header != MARKED]
+
+    assert asked() == asked(MARKED, MARKED)
+    assert answered() == answered(MARKED, MARKED)
