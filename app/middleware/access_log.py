@@ -12,14 +12,13 @@ import re
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from app.asgi import ClientDisconnected
+from app.asgi import ClientDisconnected, header
 from app.exchange import KEY
+from app.middleware.answer import noted
 from app.telemetry.times import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from app.exchange import Exchange
     from app.telemetry.logs import LogBook
@@ -48,89 +47,54 @@ class AccessLog:
         if scope["type"] == "lifespan" or not self._book.logs_access or scope["path"].startswith(SILENT):
             await self._app(scope, receive, send)
             return
-        responder = _Responder(send)
+        began = perf_counter_ns()
+        answer, send = noted(scope, send)
         # Taken now: layers below may write another path into the scope.
         path = scope["path"]
         status_if_none = CLIENT_LEFT
         try:
-            await self._app(scope, receive, responder.send)
+            await self._app(scope, receive, send)
         except ClientDisconnected:
             raise
         except BaseException:
             status_if_none = 500
             raise
         finally:
-            status = responder.status or status_if_none
+            status = answer.status or status_if_none
+            took_ns = perf_counter_ns() - began
             if self._book.as_json:
-                self._book.record("INFO", "request", _fields(scope, path, responder, status))
+                self._book.record("INFO", "request", _fields(scope, path, status, answer.size, took_ns))
             else:
-                self._book.write_access(_line(scope, path, responder, status))
+                self._book.write_access(_line(scope, path, status, answer.size, took_ns))
 
 
-class _Responder:
-    """What is noted of one response on its way out."""
-
-    __slots__ = ("_send", "began", "size", "status")
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.began = perf_counter_ns()
-        self.status = 0
-        """0 until a response was started."""
-        self.size = 0
-
-    def send(self, message: Message) -> Awaitable[None]:
-        """Notes and passes on. Not a coroutine function, since that would cost each chunk of a stream another coroutine."""
-        if message["type"] == "http.response.body":
-            self.size += len(message.get("body", b""))
-        elif message["type"] in {"http.response.start", "websocket.http.response.start"}:
-            self.status = message["status"]
-        elif message["type"] == "websocket.accept":
-            self.status = 101
-        return self._send(message)
-
-
-def _line(scope: Scope, path: str, responder: _Responder, status: int) -> str:
-    agent, forwarded_for, real_ip = _told(scope)
+def _line(scope: Scope, path: str, status: int, size: int, took_ns: int) -> str:
+    agent = header(scope, b"user-agent").decode("utf-8", "replace")
     return (
-        f'Request {_address(scope, forwarded_for, real_ip)} "{scope.get("method", "GET")} {_harmless(path)} HTTP/{scope["http_version"]}"'
-        f' {status} {responder.size} "{_harmless(agent.decode("utf-8", "replace"))}"'
-        f" {duration(perf_counter_ns() - responder.began)}"
+        f'Request {_address(scope)} "{scope.get("method", "GET")} {_harmless(path)} HTTP/{scope["http_version"]}"'
+        f' {status} {size} "{_harmless(agent)}" {duration(took_ns)}'
     )
 
 
-def _fields(scope: Scope, path: str, responder: _Responder, status: int) -> dict[str, object]:
+def _fields(scope: Scope, path: str, status: int, size: int, took_ns: int) -> dict[str, object]:
     """Returns what a line says, each with its name."""
-    agent, forwarded_for, real_ip = _told(scope)
     exchange: Exchange | None = scope.get(KEY)
     return {
-        "client": _address(scope, forwarded_for, real_ip),
+        "client": _address(scope),
         "method": scope.get("method", "GET"),
         "path": path[:LONGEST],
         "status": status,
-        "bytes": responder.size,
-        "user_agent": agent.decode("utf-8", "replace")[:LONGEST],
-        "duration_ms": round((perf_counter_ns() - responder.began) / 1e6, 3),
+        "bytes": size,
+        "user_agent": header(scope, b"user-agent").decode("utf-8", "replace")[:LONGEST],
+        "duration_ms": round(took_ns / 1e6, 3),
         **({"model": exchange.model.id} if exchange is not None else {}),
     }
 
 
-def _told(scope: Scope) -> tuple[bytes, bytes, bytes]:
-    """Returns the headers that are written: User-Agent, X-Forwarded-For, X-Real-IP."""
-    agent = forwarded_for = real_ip = b""
-    for key, value in scope["headers"]:
-        if key == b"user-agent":
-            agent = agent or value
-        elif key == b"x-forwarded-for":
-            forwarded_for = forwarded_for or value
-        elif key == b"x-real-ip":
-            real_ip = real_ip or value
-    return agent, forwarded_for, real_ip
-
-
-def _address(scope: Scope, forwarded_for: bytes, real_ip: bytes) -> str:
-    claimed = forwarded_for.partition(b",")[0].strip() or real_ip.strip()
-    if claimed:
+def _address(scope: Scope) -> str:
+    forwarded_for, real_ip = header(scope, b"x-forwarded-for"), header(scope, b"x-real-ip")
+    if forwarded_for or real_ip:
+        claimed = forwarded_for.partition(b",")[0].strip() or real_ip.strip()
         # Whatever the client says is written, as existing setups expect, but only as far as an address could look like it.
         address = _NOT_IN_ADDRESS.sub("", claimed[:64].decode("latin-1"))
         if address:

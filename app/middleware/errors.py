@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from app.asgi import ClientDisconnected, rendered_for, send_error
 from app.errors import HostlerError
+from app.middleware.answer import Answer, noted
 from app.proxy.forwarder import StreamBroken
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
@@ -41,28 +40,28 @@ class ErrorBoundary:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        responder = _Responder(send)
+        answer, send = noted(scope, send)
         try:
-            await self._app(scope, receive, responder.send)
+            await self._app(scope, receive, send)
         except (ClientDisconnected, StreamBroken):
             # Nobody left to tell, or told already; the server closes the connection of an unfinished response.
             return
         except HostlerError as exc:
             # One that comes later has been logged where it happened.
-            await _tell(scope, responder, exc)
+            await _tell(scope, answer, send, exc)
         except Exception:
             logger.exception("%s %s failed", scope.get("method", scope["type"]), scope["path"])
-            await _tell(scope, responder, HostlerError(INTERNAL))
+            await _tell(scope, answer, send, HostlerError(INTERNAL))
 
 
-async def _tell(scope: Scope, responder: _Responder, error: HostlerError) -> None:
+async def _tell(scope: Scope, answer: Answer, send: Send, error: HostlerError) -> None:
     if scope["type"] == "http":
-        if not responder.started:
-            await send_error(scope, responder.send, error)
-    elif not responder.started:
-        await refuse(scope, responder.send, error)
-    elif responder.is_open:
-        await responder.send({"type": "websocket.close", "code": FAILED, "reason": ""})
+        if not answer.has_begun:
+            await send_error(scope, send, error)
+    elif not answer.has_begun:
+        await refuse(scope, send, error)
+    elif answer.is_open:
+        await send({"type": "websocket.close", "code": FAILED, "reason": ""})
 
 
 async def refuse(scope: Scope, send: Send, error: HostlerError) -> None:
@@ -76,24 +75,3 @@ async def refuse(scope: Scope, send: Send, error: HostlerError) -> None:
     rendered = rendered_for(scope, error)
     await send({"type": f"{DENIAL}.start", "status": rendered.status, "headers": rendered.headers})
     await send({"type": f"{DENIAL}.body", "body": rendered.body})
-
-
-class _Responder:
-    """Knows whether one response has begun, or one websocket been answered."""
-
-    __slots__ = ("_send", "is_open", "started")
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.started = False
-        self.is_open = False
-        """Whether it is a websocket that can still be closed."""
-
-    def send(self, message: Message) -> Awaitable[None]:
-        """Notes and passes on. Not a coroutine function, since that would cost each chunk of a stream another coroutine."""
-        if not self.started:
-            self.started = True
-            self.is_open = message["type"] == "websocket.accept"
-        elif self.is_open and message["type"] == "websocket.close":
-            self.is_open = False
-        return self._send(message)

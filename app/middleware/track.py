@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from app.errors import Cancelled
-from app.telemetry.inflight import Entry, InFlight
+from app.middleware.answer import noted
+from app.telemetry.inflight import InFlight
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable
+    from collections.abc import Iterable
 
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 def track(routes: Iterable[BaseRoute], inflight: InFlight) -> list[BaseRoute]:
@@ -43,39 +44,17 @@ class Track:
         assert task is not None
         inflight = self._inflight
         entry = inflight.enter(scope, task)
+        answer, send = noted(scope, send)
+        answer.tell(inflight, entry)
         cancelled: asyncio.CancelledError | None = None
         try:
-            await self._app(scope, receive, _Responder(send, entry, inflight).send)
+            await self._app(scope, receive, send)
         except asyncio.CancelledError as exc:
             cancelled = exc
             raise
         finally:
+            answer.forget()
             inflight.leave(entry)
             # Whatever it ended by, from here on the task is not cancelled any more; unless somebody else wants it to be.
             if entry.cancelled and task.uncancel() == 0 and cancelled is not None:
                 raise Cancelled("the request was cancelled by the operator") from cancelled
-
-
-class _Responder:
-    """What is noted of one response on its way out."""
-
-    __slots__ = ("_entry", "_inflight", "_send")
-
-    def __init__(self, send: Send, entry: Entry, inflight: InFlight) -> None:
-        self._send = send
-        self._entry = entry
-        self._inflight = inflight
-
-    def send(self, message: Message) -> Awaitable[None]:
-        """Notes and passes on. Not a coroutine function, since that would cost each chunk of a stream another coroutine."""
-        kind = message["type"]
-        if kind == "http.response.body" or kind == "websocket.http.response.body":  # noqa: PLR1714 - the first is quicker
-            self._entry.resp_bytes += len(message.get("body", b""))
-        elif kind in {"http.response.start", "websocket.http.response.start"}:
-            self._inflight.answered(self._entry, message["status"], message.get("headers", ()))
-        elif kind == "websocket.send":
-            data = message.get("bytes")
-            self._entry.resp_bytes += len(message["text"].encode() if data is None else data)
-        elif kind == "websocket.accept":
-            self._inflight.answered(self._entry, 101, message.get("headers", ()))
-        return self._send(message)
