@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Self
 
@@ -105,6 +105,8 @@ class Bus:
 
         # as things are
         self._topics: dict[str, _Topic] = {}
+        self.read: Collection[str] = self._topics.keys()
+        """Topics that anybody reads, whenever it is looked at: for those who look all the time."""
         self._number = 0
         self._seen_until = 0
         """Number of the newest event that anybody may have heard of."""

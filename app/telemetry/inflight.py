@@ -7,8 +7,9 @@ ask. Everything happens on the thread of the loop.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
@@ -161,13 +162,18 @@ def path_of(scope: Scope) -> str:
     return path
 
 
-def metadata_of(exchange: Exchange) -> dict[str, str]:
+def metadata_of(exchange: Exchange) -> Mapping[str, str]:
     """Returns what is told of how a request was dispatched. Source: compatibility specification 5.8."""
-    found: dict[str, str] = {}
-    if isinstance(exchange.model, Model) and exchange.granted_at:
-        found["fifo_priority"] = str(exchange.model.priority)
-    if exchange.selector:
-        found["selector"] = exchange.selector
+    model = exchange.model
+    return _metadata(model.priority if exchange.granted_at and isinstance(model, Model) else None, exchange.selector)
+
+
+@lru_cache(maxsize=64)
+def _metadata(priority: int | None, selector: str) -> Mapping[str, str]:
+    # One for all requests that were dispatched alike, of which many are remembered.
+    found = {} if priority is None else {"fifo_priority": str(priority)}
+    if selector:
+        found["selector"] = selector
     return found
 
 

@@ -114,7 +114,7 @@ class LogBook:
         """Takes other settings, for lines to come."""
         with self._lock:
             self._severity = severity_of(settings.level)
-            self._stamp = Stamp(settings.time_format)
+            self._stamp = Stamp(settings.time_format) or None
             self._proxy_route = (
                 (self._proxy, self._combined) if settings.to_stdout in {"proxy", "both"} else (self._proxy,)
             )
@@ -163,7 +163,7 @@ class LogBook:
         return sink
 
     def _time(self) -> str:
-        return self._stamp.at(datetime.now(UTC)) + " " if self._stamp else ""
+        return "" if self._stamp is None else self._stamp.at(datetime.now(UTC)) + " "
 
     def _write(self, data: bytes, route: tuple[LogStream, ...]) -> None:
         with self._lock:

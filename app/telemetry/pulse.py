@@ -38,6 +38,7 @@ class Pulse:
     def __init__(self, bus: Bus, inflight: InFlight, waiting: Callable[[], int]) -> None:
         """Prepares, and has *bus* told of what *inflight* knows itself. waiting: returns how many are in the queue."""
         self._bus = bus
+        self._read = bus.read
         self._inflight = inflight
         self._waiting = waiting
         self._seen: dict[int, int] = {}
@@ -81,9 +82,8 @@ class Pulse:
 
     def _tell(self, entry: Entry, change: Change) -> None:
         """Publishes; on the path of requests."""
-        bus = self._bus
-        if bus.is_read(INFLIGHT):
+        if INFLIGHT in self._read:
             is_over = change == "remove"
             # Who is gone is named and not kept: its headers need not be remembered for those who are slow.
             told = entry.id if is_over else entry
-            bus.publish(INFLIGHT, told, key=entry.id, begins=not is_over and entry.status == 0, ends=is_over)
+            self._bus.publish(INFLIGHT, told, key=entry.id, begins=not is_over and entry.status == 0, ends=is_over)

@@ -28,10 +28,11 @@ class Piece(NamedTuple):
 class ByteRing:
     """Keeps at least the last *capacity* bytes, and at most twice as many. Takes no memory before the first byte."""
 
-    __slots__ = ("_bytes", "_start", "capacity")
+    __slots__ = ("_bytes", "_most", "_start", "capacity")
 
     def __init__(self, capacity: int = 100 << 10) -> None:
         self.capacity = capacity
+        self._most = 2 * capacity
         self._bytes = bytearray()
         self._start = 0
 
@@ -43,13 +44,9 @@ class ByteRing:
     def append(self, data: bytes) -> None:
         """Adds *data* to the log."""
         kept = self._bytes
-        if len(data) > self.capacity:
-            self._start = self.end + len(data) - self.capacity
-            self._bytes = bytearray(data[-self.capacity :])
-            return
         kept += data
         # Twice the room, so that a byte is moved once on average instead of with every write.
-        if len(kept) > 2 * self.capacity:
+        if len(kept) > self._most:
             excess = len(kept) - self.capacity
             del kept[:excess]
             self._start += excess
