@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 
 import anyio
 
-from app.launchers import guard
+from app.launchers import guard, listeners
 
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})
 
@@ -84,10 +84,10 @@ def impostor(port: int, main: int, descendants: Callable[[], Collection[int]], s
     descendants: returns what it has started; asked only if *main* is not the one, for that means to look at all processes.
     since: start time of *main*, as in `guard.Entry`.
     """
-    inodes: set[str] = set()
-    # One after the other: the kernel takes milliseconds to write a table, and most servers are in the first.
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        inodes |= _inodes(port, table)
+    inodes: set[int] = set()
+    # One after the other: where the kernel has to write a table it takes milliseconds, and most servers are in the first.
+    for family in (socket.AF_INET, socket.AF_INET6):
+        inodes |= listeners.inodes(port, family)
         if _holds(main, inodes):
             return None
     ours = descendants()
@@ -100,23 +100,10 @@ def impostor(port: int, main: int, descendants: Callable[[], Collection[int]], s
     return None
 
 
-def _inodes(port: int, table: str) -> set[str]:
-    """Returns the names, as in /proc/PID/fd, of the sockets that listen on *port*, by *table* (proc(5)); Linux only."""
-    found: set[str] = set()
+def _holds(pid: int, inodes: Collection[int]) -> bool:
+    names = {f"socket:[{inode}]" for inode in inodes}
     try:
-        lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
-    except OSError:  # no IPv6, or no Linux
-        return found
-    for line in lines:
-        fields = line.split()
-        if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
-            found.add(f"socket:[{fields[9]}]")
-    return found
-
-
-def _holds(pid: int, inodes: set[str]) -> bool:
-    try:
-        return any(str(link.readlink()) in inodes for link in Path(f"/proc/{pid}/fd").iterdir())
+        return bool(names) and any(str(link.readlink()) in names for link in Path(f"/proc/{pid}/fd").iterdir())
     except OSError:  # it has ended, or changed its user
         return False
 

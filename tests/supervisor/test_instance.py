@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -84,8 +85,7 @@ async def test_silent_probe_has_its_own_limit_and_is_followed_by_another(monkeyp
 
 async def test_news_from_the_upstream_is_a_reason_to_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     # Without the news the second question would come in an hour.
-    monkeypatch.setattr(readiness, "LAST_PAUSE_S", 3600.0)
-    monkeypatch.setattr(readiness, "GROWTH", 1e9)
+    monkeypatch.setattr(readiness, "ASKING", replace(readiness.ASKING, last_s=3600.0, growth=1e9))
     launcher = FakeLauncher()
     behaviour = launcher.model("a", ready=False)
     life = Life(launcher)
