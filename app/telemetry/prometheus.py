@@ -10,7 +10,8 @@ names that are no model's are told together, as `(unknown)`; paths that are no e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -81,37 +82,40 @@ class RequestMetrics:
         """Models that load or stop, and since when."""
 
     def fold(self, records: Iterable[ActivityRecord]) -> None:
-        """Takes in finished requests. From any thread, one at a time."""
+        """Takes in finished requests, those of a model together. From any thread, one at a time."""
+        by_model: dict[str, list[ActivityRecord]] = {}
         for record in records:
-            self._fold(record)
+            its = by_model.get(record.model)
+            if its is None:
+                by_model[record.model] = [record]
+            else:
+                its.append(record)
+        for name, its in by_model.items():
+            known = name in self._models or self._is_model(name)
+            self._fold(self._label(name) if known else UNKNOWN, its)
 
-    def _fold(self, record: ActivityRecord) -> None:
-        known = record.model in self._models or self._is_model(record.model)
-        model = self._label(record.model) if known else UNKNOWN
-        endpoint = record.req_path if record.req_path in self._endpoints else OTHER
-        _add(self._requests, (model, endpoint, str(record.status)), 1)
-        self._duration.observe(model, record.duration_ms / 1000)
-        if record.queued_ms >= 0:
-            self._queued.observe(model, record.queued_ms / 1000)
-        if record.swap_ms >= 0:
-            self._swap.observe(model, record.swap_ms / 1000)
-        if record.ttft_ms >= 0:
-            self._first_token.observe(model, record.ttft_ms / 1000)
-        if record.input_tokens > 0:
-            _add(self._tokens, (model, "input"), record.input_tokens)
-        if record.output_tokens > 0:
-            _add(self._tokens, (model, "output"), record.output_tokens)
-        if record.cached_tokens > 0:
-            _add(self._tokens, (model, "cached"), record.cached_tokens)
-        if record.drafted_tokens > 0:
-            _add(self._tokens, (model, "drafted"), record.drafted_tokens)
-        if record.accepted_tokens > 0:
-            _add(self._tokens, (model, "accepted"), record.accepted_tokens)
-        if record.prompt_per_second > 0:
-            self._reading.observe(model, record.prompt_per_second)
-        if record.tokens_per_second > 0:
-            self._writing.observe(model, record.tokens_per_second)
-            self._between.observe(model, 1 / record.tokens_per_second)
+    def _fold(self, model: str, records: Sequence[ActivityRecord]) -> None:
+        # A figure at a time: that takes a third of what it takes to look at every figure for each record.
+        for (path, status), count in Counter([(each.req_path, each.status) for each in records]).items():
+            endpoint = path if path in self._endpoints else OTHER
+            _add(self._requests, (model, endpoint, str(status)), count)
+        self._duration.observe(model, [each.duration_ms / 1000 for each in records])
+        self._queued.observe(model, [each.queued_ms / 1000 for each in records if each.queued_ms >= 0])
+        self._swap.observe(model, [each.swap_ms / 1000 for each in records if each.swap_ms >= 0])
+        self._first_token.observe(model, [each.ttft_ms / 1000 for each in records if each.ttft_ms >= 0])
+        self._count(model, "input", [each.input_tokens for each in records if each.input_tokens > 0])
+        self._count(model, "output", [each.output_tokens for each in records if each.output_tokens > 0])
+        self._count(model, "cached", [each.cached_tokens for each in records if each.cached_tokens > 0])
+        self._count(model, "drafted", [each.drafted_tokens for each in records if each.drafted_tokens > 0])
+        self._count(model, "accepted", [each.accepted_tokens for each in records if each.accepted_tokens > 0])
+        self._reading.observe(model, [each.prompt_per_second for each in records if each.prompt_per_second > 0])
+        writing = [each.tokens_per_second for each in records if each.tokens_per_second > 0]
+        self._writing.observe(model, writing)
+        self._between.observe(model, [1 / speed for speed in writing])
+
+    def _count(self, model: str, kind: str, tokens: Collection[int]) -> None:
+        if tokens:
+            _add(self._tokens, (model, kind), sum(tokens))
 
     def announced(self, news: Announce, now: float) -> None:
         """Takes in a change of a model's phase. now: seconds of a monotonic clock."""
@@ -122,13 +126,13 @@ class RequestMetrics:
                 self._began[news.model] = news.phase, now
             case Phase.READY:
                 if before is not None:
-                    self._loads.observe(model, now - before[1])
+                    self._loads.observe(model, [now - before[1]])
             case Phase.STOPPING:
                 self._began[news.model] = news.phase, now
                 _add(self._ends, (model, "failed" if news.cause is None else news.cause.value), 1)
             case Phase.STOPPED:
                 if before is not None and before[0] is Phase.STOPPING:
-                    self._stops.observe(model, now - before[1])
+                    self._stops.observe(model, [now - before[1]])
                 else:
                     # Gone without having been told to: it could not be launched, or ended by itself at once.
                     _add(self._ends, (model, "failed"), 1)

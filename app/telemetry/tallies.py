@@ -8,7 +8,7 @@ one of two figures and not yet in the other, as with the library's.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -48,10 +48,12 @@ class Distribution:
         """How many were at most each of the bounds, and above the one before; the last: above all of them."""
         self.total = 0.0
 
-    def observe(self, value: float) -> None:
-        """Counts *value* in."""
-        self.counts[bisect_left(self._bounds, value)] += 1
-        self.total += value
+    def observe(self, values: Collection[float]) -> None:
+        """Counts *values* in."""
+        counts, bounds = self.counts, self._bounds
+        for value in values:
+            counts[bisect_left(bounds, value)] += 1
+        self.total += sum(values)
 
 
 class Distributions(Collector):
@@ -65,12 +67,13 @@ class Distributions(Collector):
         self._le = (*(str(float(bound)) for bound in bounds), "+Inf")
         registry.register(self)
 
-    def observe(self, model: str, value: float) -> None:
-        """Counts *value* in for *model*."""
-        its = self._by_model.get(model)
-        if its is None:
-            its = self._by_model[model] = Distribution(self._bounds)
-        its.observe(value)
+    def observe(self, model: str, values: Collection[float]) -> None:
+        """Counts *values* in for *model*; none at all leave no trace."""
+        if values:
+            its = self._by_model.get(model)
+            if its is None:
+                its = self._by_model[model] = Distribution(self._bounds)
+            its.observe(values)
 
     def describe(self) -> Iterable[Metric]:
         """Returns the name, for the registry to see that it is the only one."""
