@@ -44,6 +44,8 @@ FREE = 16 << 10
 STEP = 64 << 10
 """Bytes asked for at a time beyond that."""
 
+_CONTENT_ENCODING = b"content-encoding"
+
 
 class Allowance:
     """Bytes that all recorders together may hold; when it is used up, further answers are cut. For one thread."""
@@ -187,9 +189,12 @@ class CaptureRecorder:
     @property
     def encoding(self) -> str:
         """The Content-Encoding of the answer, if there is anything to decode."""
-        if self._response_headers is not None and self._body:
-            for name, value in _parted(self._response_headers):
-                if len(name) == 16 and name.lower() == b"content-encoding":
+        headers = self._response_headers
+        if headers is not None and self._body:
+            if isinstance(headers, bytes) and _CONTENT_ENCODING not in headers.lower():
+                return ""
+            for name, value in _parted(headers):
+                if len(name) == 16 and name.lower() == _CONTENT_ENCODING:
                     encoding = value.decode("latin-1").strip().lower()
                     return "" if encoding == "identity" else encoding
         return ""
@@ -212,7 +217,7 @@ class CaptureRecorder:
                 pass  # kept as it came, and the header says what it is
             else:
                 is_cut = is_cut or is_more
-                headers = [each for each in headers if each[0].lower() != b"content-encoding"]
+                headers = [each for each in headers if each[0].lower() != _CONTENT_ENCODING]
         headed = self._headed or self._ended
         return Capture(
             method=self._method,
@@ -238,8 +243,8 @@ class CaptureRecorder:
 def _parted(headers: RawHeaders | bytes) -> list[tuple[bytes, bytes]]:
     if not isinstance(headers, bytes):
         return list(headers)
-    parts = headers.split(b"\n") if headers else []
-    return list(zip(parts[::2], parts[1::2], strict=True))
+    parts = iter(headers.split(b"\n") if headers else ())
+    return list(zip(parts, parts, strict=True))
 
 
 def epoch() -> float:
