@@ -1,6 +1,7 @@
 """`create_app`: the only place where the parts are put together.
 
 router ← (pages port) ← clean paths ← preflight ← no upgrade ← error boundary ← access log ← uvicorn
+       ←────────── shortcut, for plain paths ──────────┘ (middleware/paths.py)
   → auth, around each of these that is not open to everybody; then trace, if traces are asked for; around what changes something
     here, a look at whose page asks (middleware/ambient.py)
       /v1/chat/completions, …       track → meter → resolve → capture → limit → inference → lease → forwarder
@@ -16,7 +17,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -63,7 +64,7 @@ from app.middleware.errors import ErrorBoundary
 from app.middleware.limit import Admitted
 from app.middleware.meter import Metering
 from app.middleware.pages import PagesPort
-from app.middleware.paths import CleanPaths, Dispatch
+from app.middleware.paths import CleanPaths, Dispatch, Shortcut
 from app.middleware.trace import Traces
 from app.middleware.track import track
 from app.middleware.upgrade import NoUpgrade
@@ -102,13 +103,13 @@ RECORDED = frozenset(row.upstream_path for row in ENDPOINTS)
 class Application:
     """The ASGI application, and the services behind it."""
 
-    def __init__(self, services: Services, app: ASGIApp) -> None:
+    def __init__(self, services: Services, app: AccessLog) -> None:
         self.services = services
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves a connection, or the lifespan."""
-        await self._app(scope, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[object, object, None]:
+        """Serves a connection, or the lifespan. Not a coroutine function: it only passes on."""
+        return self._app(scope, receive, send)
 
 
 def end_program() -> None:
@@ -261,7 +262,10 @@ def create_app(
         *ui.routes(config.current),
     ]
     router = Router(guard(shield(routes, config.current), config.current), lifespan=lifespan)
-    app: ASGIApp = Dispatch(router.routes, router)
-    if pages_port is not None:
-        app = PagesPort(app, pages_port)
-    return Application(services, AccessLog(ErrorBoundary(NoUpgrade(Preflight(CleanPaths(app)))), book))
+    dispatch = Dispatch(router.routes, router)
+    app: ASGIApp = dispatch if pages_port is None else PagesPort(dispatch, pages_port)
+    app = NoUpgrade(Preflight(CleanPaths(app)))
+    if pages_port is None:
+        # On that port hardly any path is let through.
+        app = Shortcut(app, dispatch)
+    return Application(services, AccessLog(ErrorBoundary(app), book))

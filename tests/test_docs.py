@@ -177,7 +177,7 @@ def _served(folder: Path) -> Iterator[tuple[str, str]]:
     layers: list[object] = [create_app(ActiveConfig(lambda _ports: load(str(file), environ={})))]
     for layer in layers:
         if isinstance(layer, Dispatch):
-            yield from layer._apps
+            yield from layer.plain
             for route in layer._patterned:
                 assert isinstance(route, Route | WebSocketRoute)
                 methods = {"WS"} if isinstance(route, WebSocketRoute) else route.methods or {"ANY"}

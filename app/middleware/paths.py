@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 
-from app.asgi import send_bytes
+from app.asgi import UPGRADE, send_bytes
 from app.errors import NotFound, escape_html
 from app.middleware.errors import refuse
 
@@ -93,20 +93,45 @@ async def send_redirect(scope: Scope, send: Send, status: int, raw_path: bytes) 
 _WORDS = {301: "Moved Permanently", 302: "Found", 307: "Temporary Redirect", 308: "Permanent Redirect"}
 
 
+class Shortcut:
+    """ASGI layer by which a request for a plain route passes by the layers in between, which would all let it through.
+
+    In between may stand what looks at the path, the method or an upgrade in vain: `CleanPaths`, `Preflight`, `NoUpgrade`.
+    """
+
+    def __init__(self, app: ASGIApp, dispatch: Dispatch) -> None:
+        """Prepares. dispatch: the innermost of the layers of *app*."""
+        self._app = app
+        self._apps = {
+            (method, path): its
+            for (method, path), its in dispatch.plain.items()
+            if method != "OPTIONS" and cleaned(path.encode()) == path.encode()
+        }
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serves a connection, or the lifespan."""
+        if scope["type"] == "http":
+            app = self._apps.get((scope["method"], scope["path"]))
+            if app is not None and UPGRADE not in scope and not scope.get("root_path"):
+                return app(scope, receive, send)
+        return self._app(scope, receive, send)
+
+
 class Dispatch:
     """ASGI application that finds the route of each request: plain ones by their path, which costs one look, others in order."""
 
     def __init__(self, routes: Sequence[BaseRoute], otherwise: ASGIApp) -> None:
         """Prepares. otherwise: serves what is no connection, the lifespan."""
         self._otherwise = otherwise
-        self._apps: dict[tuple[str, str], ASGIApp] = {}
+        self.plain: dict[tuple[str, str], ASGIApp] = {}
+        """What serves a method and a path; not to be changed."""
         self._methods: dict[str, set[str]] = {}
         self._patterned: list[BaseRoute] = []
         for route in routes:
             if isinstance(route, Route) and not route.param_convertors and route.methods:
                 self._methods.setdefault(route.path, set()).update(route.methods)
                 for method in route.methods:
-                    self._apps.setdefault((method, route.path), route.app)
+                    self.plain.setdefault((method, route.path), route.app)
             else:
                 if isinstance(route, Route | WebSocketRoute | Mount):
                     # A line feed in a path, percent-encoded as it is on the wire, is a character like any other.
@@ -116,7 +141,7 @@ class Dispatch:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serves a connection, or the lifespan."""
         if scope["type"] == "http":
-            app = self._apps.get((scope["method"], _path(scope)))
+            app = self.plain.get((scope["method"], _path(scope)))
             if app is not None:
                 return app(scope, receive, send)
         elif scope["type"] != "websocket":

@@ -31,7 +31,9 @@ async def served(
 ) -> AsyncIterator[str]:
     """Yields the URL at which *app* is served. http, ws: the protocols that serve it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, lifespan="off", log_config=None, ws=ws, loop="asyncio", http=http)
+        config = uvicorn.Config(
+            app, interface="asgi3", lifespan="off", log_config=None, ws=ws, loop="asyncio", http=http
+        )
         listening = anyio.Event()
         server = _Server(config, listening)
         async with anyio.create_task_group() as group:

@@ -7,8 +7,8 @@ from hypothesis import example, given, strategies as st
 from starlette.routing import BaseRoute, Host, Mount, Route, WebSocketRoute
 from starlette.types import Message, Receive, Scope, Send
 
-from app.asgi import send_bytes
-from app.middleware.paths import CleanPaths, Dispatch, cleaned, send_redirect
+from app.asgi import UPGRADE, send_bytes
+from app.middleware.paths import CleanPaths, Dispatch, Shortcut, cleaned, send_redirect
 from tests.asgi import Reply, call
 
 pytestmark = pytest.mark.anyio
@@ -139,6 +139,47 @@ async def test_websocket_finds_its_endpoint() -> None:
 @pytest.mark.parametrize("path", ["/list", "/nowhere"])
 async def test_websocket_where_none_is_served_is_refused(path: str) -> None:
     assert await knock(Dispatch(ROUTES, refusing), path) == [{"type": "websocket.close", "code": 1000}]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"), [("GET", "/list", "list"), ("HEAD", "/list", "list"), ("POST", "/both", "post")]
+)
+async def test_plain_path_takes_the_shortcut(method: str, path: str, name: str) -> None:
+    reply = await call(Shortcut(refusing, Dispatch(ROUTES, refusing)), method, path)
+
+    assert reply.body == f"{name} {{}}".encode()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "extra"),
+    [
+        ("POST", "/list", {}),
+        ("GET", "/nowhere", {}),
+        ("GET", "//list", {}),
+        ("GET", "/list/", {}),
+        ("POST", "/stop/a", {}),
+        ("OPTIONS", "/options", {}),
+        ("GET", "/un//clean", {}),
+        ("GET", "/list", {"root_path": "/list"}),
+        ("GET", "/below/list", {"root_path": "/below"}),
+        ("GET", "/list", {UPGRADE: b"spdy"}),
+        ("GET", "/list", {"type": "lifespan"}),
+    ],
+)
+async def test_what_another_layer_may_have_something_to_say_of_takes_no_shortcut(
+    method: str, path: str, extra: dict[str, object]
+) -> None:
+    odd = [Route("/options", refusing, methods=["OPTIONS"]), Route("/un//clean", refusing, methods=["GET"])]
+
+    reply = await call(Shortcut(Named("the other way"), Dispatch([*ROUTES, *odd], refusing)), method, path, extra=extra)
+
+    assert reply.body == b"the other way {}"
+
+
+async def test_websocket_takes_no_shortcut() -> None:
+    (sent,) = await knock(Shortcut(Named("the other way"), Dispatch(ROUTES, refusing)), "/list")
+
+    assert sent["reason"] == "the other way"
 
 
 async def test_lifespan_goes_to_the_other_application() -> None:
