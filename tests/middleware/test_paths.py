@@ -114,7 +114,7 @@ async def test_method_that_does_not_fit_is_told_those_that_do(method: str, path:
     assert reply.header("content-type") == "text/plain; charset=utf-8"
 
 
-async def knock(app: CleanPaths | Dispatch, path: str) -> list[Message]:
+async def knock(app: CleanPaths | Dispatch | Shortcut, path: str) -> list[Message]:
     """Returns what a client of a websocket is sent."""
     sent: list[Message] = []
 
