@@ -173,7 +173,7 @@ class Connection(Protocol):
 CONNECTION = "hostler.connection"
 
 FIRST_VALUES = "hostler.first_values"
-"""Where the first value of each header lives in a scope, once `header` was asked; who puts other headers into a scope removes it."""
+"""Where the first value of each header lives in a scope, once somebody has asked; who puts other headers into a scope removes it."""
 
 UPGRADE = "hostler.upgrade"
 """Where our own server says which other protocol a request has asked for in vain."""
@@ -335,8 +335,12 @@ def rendered_for(scope: Scope, error: HostlerError) -> Rendered:
 
 def header(scope: Scope, name: bytes) -> bytes:
     """Returns the first header called *name* (lower case), or b''."""
+    return first_values(scope).get(name, b"")
+
+
+def first_values(scope: Scope) -> dict[bytes, bytes]:
+    """Returns the first value of each header, by its name in lower case. Made once for all who ask, and not to be changed."""
     first: dict[bytes, bytes] | None = scope.get(FIRST_VALUES)
     if first is None:
-        # Several layers ask for several headers each: one pass in C for all of them.
         first = scope[FIRST_VALUES] = dict(reversed(scope["headers"]))
-    return first.get(name, b"")
+    return first

@@ -182,35 +182,33 @@ class Cycle:
 
     def _send_head(self, message: Message) -> None:
         status: int = message["status"]
-        headers = message.get("headers", ())
-        lines = [STATUS_LINES[status], *map(b": ".join, headers)]
-        named = dict(headers)
+        lines = [STATUS_LINES[status], *map(b": ".join, message.get("headers", ())), b""]
+        head = b"\r\n".join(lines)
+        # The cheapest check there is against a line smuggled in by a header: count them.
+        if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
+            raise RuntimeError("a line break in a header of a response")
         keep_alive = self.keep_alive
-        chunked, left = b"transfer-encoding" in named, -1
+        connection = _value(head, b"\r\nconnection: ")
+        chunked, left = _value(head, b"\r\ntransfer-encoding: ") is not None, -1
         if not (chunked or self._is_head or status in WITHOUT_BODY):
-            length = named.get(b"content-length")
+            length = _value(head, b"\r\ncontent-length: ")
             if length is not None:
                 left = int(length)
             elif self.scope["http_version"] == "1.0":
                 keep_alive = False  # the end of the body is the connection's
             else:
                 chunked = True
-                lines.append(b"transfer-encoding: chunked")
-        if b"connection" in named:
-            keep_alive = keep_alive and b"close" not in named[b"connection"].lower()
+                head += b"transfer-encoding: chunked\r\n"
+        if connection is not None:
+            keep_alive = keep_alive and b"close" not in connection.lower()
         elif not keep_alive:
-            lines.append(b"connection: close")
-        lines.append(b"\r\n")
-        head = b"\r\n".join(lines)
-        # The cheapest check there is against a line smuggled in by a header: count them.
-        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
-            raise RuntimeError("a line break in a header of a response")
+            head += b"connection: close\r\n"
         self.response_started = True
         self.keep_alive = keep_alive
         self._chunked = chunked
         self._left = left
         self._waits_for_continue = False
-        self._client.write(head)
+        self._client.write(head + b"\r\n")
 
     def _send_body(self, body: bytes, *, is_last: bool) -> None:
         client = self._client
@@ -237,3 +235,15 @@ class Cycle:
             if not self.keep_alive:
                 client.close()
             client.on_response_complete()
+
+
+def _value(head: bytes, name: bytes) -> bytes | None:
+    """Returns what a header says; None: there is none. To search the whole head takes less than to look at one header after the other.
+
+    name: in lower case, with the line's end before it and the blank after it.
+    """
+    at = head.find(name)
+    if at < 0:
+        return None
+    at += len(name)
+    return head[at : head.index(b"\r", at)]

@@ -200,7 +200,7 @@ class CorkedProtocol(HttpToolsProtocol):
             self._is_set_aside = True
             return
         url = self.url
-        if url.startswith(b"/") and b"#" not in url:
+        if url.startswith(b"/") and url.find(b"#") < 0:
             raw_path, _, query = url.partition(b"?")
         else:
             parsed = httptools.parse_url(url)

@@ -11,6 +11,7 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from app.asgi import first_values
 from app.errors import UpstreamError
 from app.proxy.headers import request_headers, response_headers, with_instead
 from app.proxy.sandbox import SANDBOX, UNCONFINED, may_run
@@ -58,7 +59,7 @@ async def forward(
     if headers is None:
         client = scope["client"]
         address = client[0].encode() if client else b""
-        headers = request_headers(scope["headers"], method, body.size, address, transport.host)
+        headers = request_headers(scope["headers"], method, body.size, address, transport.host, first_values(scope))
     if exchange.outgoing is not None:
         headers = with_instead(headers, exchange.outgoing())
     target = exchange.path.encode("latin-1")
@@ -71,10 +72,11 @@ async def forward(
     try:
         exchange.status = status = response.status
         exchange.first_byte_at = monotonic()
-        passed = response_headers(response.headers, status)
+        named = dict(response.headers)
+        passed = response_headers(response.headers, status, named)
         if added is not None:
             passed += added(exchange)
-        if may_run(passed) and UNCONFINED not in scope:
+        if may_run(response.headers, named) and UNCONFINED not in scope:
             passed.append(SANDBOX)
         await send({"type": "http.response.start", "status": status, "headers": passed})
         while True:

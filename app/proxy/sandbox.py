@@ -7,7 +7,7 @@ has no storage and no say here. On a port of its own (`app/middleware/pages.py`)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 SANDBOX = (
     b"content-security-policy",
@@ -32,10 +32,15 @@ _HARMLESS = (
 """How the types begin that no browser runs. All others may be documents, and no type at all is one that a browser guesses."""
 
 
-def may_run(headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    """Returns whether a browser that opens a response with these *headers* could run what is in it."""
-    types = dict(headers).get(b"content-type", b"")
-    if types and len(headers) > len(dict(headers)):
+def may_run(headers: Sequence[tuple[bytes, bytes]], named: Mapping[bytes, bytes] | None = None) -> bool:
+    """Returns whether a browser that opens a response with these *headers* could run what is in it.
+
+    named: a value of each of *headers* by its name, if there is such a thing already.
+    """
+    if named is None:
+        named = dict(headers)
+    types = named.get(b"content-type", b"")
+    if len(named) < len(headers):
         types = b",".join(value for name, value in headers if name == b"content-type")
     # Of a list, and of several, browsers take the last that they understand.
-    return b"," in types or not types.lower().startswith(_HARMLESS)
+    return types.find(b",") >= 0 or not types.lower().startswith(_HARMLESS)

@@ -128,7 +128,7 @@ class UpstreamTransport(httpx.AsyncBaseTransport):
         lines = [b"%b %b HTTP/1.1" % (method, target), *map(b": ".join, headers), b"\r\n"]
         head = b"\r\n".join(lines)
         # The cheapest check there is against a line smuggled in by a header: count them.
-        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b" " in target:
+        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or target.find(b" ") >= 0:
             raise ValueError("a line break in a request header, or a blank in its path")
         is_head = method == b"HEAD"
         pool = self.pool
