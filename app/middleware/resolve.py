@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from app.asgi import IN_MEMORY, JSON_LIMIT, Body, header, read_body
-from app.config.catalog import PeerModel
+from app.config.catalog import Model, PeerModel
 from app.errors import HostlerError
 from app.exchange import ASKED, KEY, Exchange
 from app.routing import filters, forms, json_body
 from app.routing.asked import Asked
 from app.routing.resolve import Routing, resolve
+from planners.protocol import ModelId
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -54,34 +55,36 @@ class Resolve:
         catalog = routing.catalog()
         profile = routing.profile.current
         query: bytes = scope["query_string"]
-        content_type = b"" if self._in_query else header(scope, b"content-type")
-        kind = content_type.lower()
+        in_query = self._in_query
+        kind = b"" if in_query else header(scope, b"content-type").lower()
         is_multipart = b"multipart/form-data" in kind
-        if self._in_query or is_multipart:
+        if in_query or is_multipart:
             # Mostly a file that nobody here looks into.
             body = await read_body(receive, in_memory=IN_MEMORY)
         else:
             body = await read_body(receive, limit=JSON_LIMIT)
-        requested = ""
         selector: Selector | None = None
         try:
             rename: Rename
-            if self._in_query:
+            if in_query:
                 its, rename = forms.asked_by_query(query), _rename_in_query
             elif is_multipart:
-                its, rename = await _look_into_parts(content_type, body, query)
+                its, rename = await _look_into_parts(header(scope, b"content-type"), body, query)
             elif b"json" in kind or body.data.lstrip()[:1] == b"{":
                 # Many a script sends JSON under curl's default content type.
                 its, rename = json_body.asked(body.data), _rename_in_json
             else:
                 its, rename = forms.asked_by_form(body.data, query), _rename_in_form
             is_json = rename is _rename_in_json
-            asked = its.model
-            try:
-                model, requested, selector = resolve(catalog, profile, asked, routing.reservations.choose)
-            except HostlerError:
-                scope[ASKED] = asked
-                raise
+            asked = requested = its.model
+            model: Model | PeerModel | None = None if profile is not None else catalog.models.get(ModelId(asked))
+            # Nearly every request names a model of ours, and no profile is in force.
+            if model is None:
+                try:
+                    model, requested, selector = resolve(catalog, profile, asked, routing.reservations.choose)
+                except HostlerError:
+                    scope[ASKED] = asked
+                    raise
             if isinstance(model, PeerModel):
                 changes = model.peer.filters
                 if model.name != asked:
