@@ -98,6 +98,8 @@ class Meter:
             return Usage(error_message=self._broken())
         sink = self._sink
         if isinstance(sink, Stream):
+            if not self._failure and (usage := sink.plain_usage()) is not None:
+                return usage
             tally = sink.close()
         elif self._status != 200:
             body = sink.beginning()

@@ -1,4 +1,4 @@
-"""What nearly every request gets, read in one go: a whole answer with OpenAI's usage and llama.cpp's timings, a chunk with a token.
+"""What nearly every request gets, read in one go: an answer with OpenAI's usage and llama.cpp's timings, a chunk with a token, the last ones.
 
 A shortcut and nothing more: what it reads, the extractors would read out of it as well, in three times as long. What has
 anything else that one of them looks at fits no type here, and is left to them.
@@ -99,14 +99,27 @@ def plain_usage(body: bytes) -> Usage | None:
         answer = _answer(body)
     except (ValueError, RecursionError):
         return None
+    return _usage(answer)
+
+
+def plain_end(event: bytes) -> Usage | None:
+    """Returns what *event* of a stream says besides content: what it all has cost, or only why it ended; None: it is no such event."""
+    try:
+        answer = _answer(event)
+    except (ValueError, RecursionError):
+        return None
+    if answer.usage is None and answer.timings is None:
+        return Usage(stop_reason=_stop_reason(answer))
+    return _usage(answer)
+
+
+def _usage(answer: _Answer) -> Usage | None:
     counts, times = answer.usage, answer.timings
     if counts is None or (counts.prompt_tokens < 0 and counts.completion_tokens < 0):
         # Perhaps the total is all that is said.
         return None
     cached = UNKNOWN if (its := counts.prompt_tokens_details) is None else its.cached_tokens
-    stop_reason = ""
-    for choice in answer.choices or ():
-        stop_reason = choice.finish_reason or stop_reason
+    stop_reason = _stop_reason(answer)
     if times is None:
         return Usage(
             True, max(counts.prompt_tokens, 0), max(counts.completion_tokens, 0), cached, UNKNOWN, UNKNOWN,
@@ -120,6 +133,13 @@ def plain_usage(body: bytes) -> Usage | None:
         times.draft_n if has_draft else UNKNOWN, times.draft_n_accepted if has_draft else UNKNOWN,
         times.prompt_per_second, times.predicted_per_second, times.prompt_ms + times.predicted_ms, stop_reason,
     )  # fmt: skip
+
+
+def _stop_reason(answer: _Answer) -> str:
+    stop_reason = ""
+    for choice in answer.choices or ():
+        stop_reason = choice.finish_reason or stop_reason
+    return stop_reason
 
 
 def plain_content(event: bytes) -> bool | None:

@@ -7,12 +7,16 @@ from it: usage that is said only in the middle, more than `Tail.SIZE` before the
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from app.metering.content import has_content
 from app.metering.documents import Document, document
 from app.metering.extractors import extract
-from app.metering.plain import plain_content
+from app.metering.plain import plain_content, plain_end
 from app.metering.sse import Event, Intake, Reader, Tail, data_of
-from app.metering.usage import Tally
+from app.metering.usage import Tally, Usage
+
+_DONE = [b"[DONE]"]
 
 
 class Stream:
@@ -42,6 +46,31 @@ class Stream:
     def intake(self, taken: int) -> Intake:
         """Returns what takes the next bytes, and how many; see `Meter.intake`."""
         return self._tail.intake(taken)
+
+    def plain_usage(self) -> Usage | None:
+        """Returns what the end of a usual stream says, in a third of the time that `close` takes; None: it is no such stream.
+
+        There will be no more. Read as by `close`, from the last event backwards; it says the same.
+        """
+        opened = self._tally
+        if not self.has_content or opened.found or opened.stop_reason or opened.error_message:
+            return None
+        cost: Usage | None = None
+        stop_reason = ""
+        for event in self._tail.events():
+            if event == _DONE:
+                continue
+            said = plain_end(event[0]) if len(event) == 1 else None
+            if said is None or (said.found and cost is not None):
+                return None
+            stop_reason = stop_reason or said.stop_reason
+            if said.found:
+                cost = said
+            if cost is not None and stop_reason:
+                break
+        if cost is None:
+            return Usage(stop_reason=stop_reason)
+        return cost if cost.stop_reason == stop_reason else replace(cost, stop_reason=stop_reason)
 
     def close(self) -> Tally:
         """Reads what is still to be read, for there will be no more, and returns what it all has said.
@@ -76,7 +105,7 @@ class Stream:
 
 def documents(event: Event) -> list[Document]:
     """Returns what the lines of *event* hold: each a document, as careless servers have it, or one document in all of them."""
-    if event == [b"[DONE]"]:
+    if event == _DONE:
         return []
     found = [each for line in event if (each := document(line)) is not None]
     if not found and len(event) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import given, strategies as st
 from app.metering.content import has_content
 from app.metering.documents import document
 from app.metering.extractors import extract
+from app.metering.meter import usage_of
 from app.metering.plain import plain_content, plain_usage
+from app.metering.stream import Stream
 from app.metering.usage import Tally, Usage
-from tests.metering.documents import CASES, TIMINGS, Case, found
+from tests.metering.documents import ALL, CASES, DONE, TIMINGS, Case, chunk, events, found
 
 USAGE: dict[str, object] = {"prompt_tokens": 12, "completion_tokens": 9, "total_tokens": 21}
 CHOICE: dict[str, object] = {"index": 0, "message": {"content": "Hi"}, "finish_reason": "stop"}
@@ -174,3 +177,59 @@ def test_reads_the_usual_chunk(delta: dict[str, object], content: bool | None) -
     chunk = {"choices": [{"index": 0, "delta": delta, "finish_reason": None}], "usage": None}
 
     assert plain_content(json.dumps(chunk).encode()) is content
+
+
+def ended(*said: object, opening: object = None) -> Stream:
+    """Returns a stream that has had content, and *said* this at its end."""
+    stream = Stream()
+    stream.add(events(opening or chunk({"content": "a"}), chunk({"content": "b"}), *said) + DONE)
+    return stream
+
+
+@given(st.lists(st.one_of(CHUNKS, ANSWERS), max_size=4))
+def test_end_of_a_stream_says_what_the_extractors_say_or_nothing(said: list[object]) -> None:
+    stream = ended(*said)
+
+    assert stream.plain_usage() in (None, stream.close().usage())
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ([], Usage()),
+        ([chunk({}, finish="length")], Usage(stop_reason="length")),
+        ([chunk({}, finish="stop"), chunk(usage=USAGE)], found(12, 9, stop="stop")),
+        ([chunk({}, finish="stop", usage=USAGE)], found(12, 9, stop="stop")),
+        ([chunk(usage=USAGE)], found(12, 9)),
+        ([chunk(usage=USAGE), chunk(usage=USAGE)], None),
+        ([chunk({}, finish="stop"), {"error": {"message": "bad"}}], None),
+        ([{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}], None),
+        ([chunk({}, finish="stop"), "no object"], None),
+    ],
+)
+def test_reads_the_usual_end_of_a_stream(said: list[object], expected: Usage | None) -> None:
+    assert ended(*said).plain_usage() == expected
+
+
+@pytest.mark.parametrize("more", [{"usage": USAGE}, {"error": "bad"}])
+def test_leaves_a_stream_to_the_extractors_that_has_said_something_where_it_opened(more: dict[str, object]) -> None:
+    assert ended(opening=chunk({"content": "a"}) | more).plain_usage() is None
+
+
+def test_leaves_a_stream_without_content_to_the_extractors() -> None:
+    stream = Stream()
+    stream.add(events(chunk({}, finish="stop")))
+
+    assert stream.plain_usage() is None
+
+
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
+def test_answer_in_one_piece_costs_what_it_costs_in_many(case: Case) -> None:
+    assert usage_of(case.body, case.path, case.status, case.content_type) == case.usage
+
+
+def test_answer_in_one_piece_may_be_encoded() -> None:
+    body = gzip.compress(json.dumps({"usage": USAGE}).encode())
+
+    assert usage_of(body, "/v1/x", 200, "application/json", "gzip") == found(12, 9)
+    assert usage_of(b"", "/v1/x", 200, "application/json", "gzip") == Usage()
