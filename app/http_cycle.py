@@ -167,13 +167,17 @@ class Cycle:
             return client.done
         if client.flow.write_paused:
             return self._send_later(message)
-        kind = message["type"]
-        if kind == "http.response.body" and self.response_started and not self.response_complete:
-            self._send_body(message.get("body", b""), is_last=not message.get("more_body", False))
-        elif kind == "http.response.start" and not self.response_started:
+        if message["type"] == "http.response.body":
+            if not self.response_started or self.response_complete:
+                raise RuntimeError("the body of a response is out of turn")
+            is_last = not message.get("more_body", False)
+            self._send_body(message.get("body", b""), is_last)
+            if is_last:
+                self._complete()
+        elif message["type"] == "http.response.start" and not self.response_started:
             self._send_head(message)
         else:
-            raise RuntimeError(f"{kind} is out of turn")
+            raise RuntimeError(f"{message['type']} is out of turn")
         return client.done
 
     async def _send_later(self, message: Message) -> None:
@@ -210,7 +214,7 @@ class Cycle:
         self._waits_for_continue = False
         self._client.write(head + b"\r\n")
 
-    def _send_body(self, body: bytes, *, is_last: bool) -> None:
+    def _send_body(self, body: bytes, is_last: bool) -> None:
         client = self._client
         if self._is_head:
             pass
@@ -226,15 +230,17 @@ class Cycle:
                     raise RuntimeError("the body of a response is not as long as its head has said")
             if body:
                 client.write(body)
-        if is_last:
-            self.response_complete = True
-            self.tell()
-            if len(client.tasks) == 1:
-                # Nobody else whose writes could join.
-                client.write_now()
-            if not self.keep_alive:
-                client.close()
-            client.on_response_complete()
+
+    def _complete(self) -> None:
+        client = self._client
+        self.response_complete = True
+        self.tell()
+        if len(client.tasks) == 1:
+            # Nobody else whose writes could join.
+            client.write_now()
+        if not self.keep_alive:
+            client.close()
+        client.on_response_complete()
 
 
 def _value(head: bytes, name: bytes) -> bytes | None:

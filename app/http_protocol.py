@@ -30,7 +30,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from app.asgi import CONNECTION, UPGRADE
+from app.asgi import CONNECTION, FIRST_VALUES, UPGRADE
 from app.http_cycle import Cycle
 from app.turn import TurnEnd
 
@@ -59,6 +59,8 @@ class CorkedProtocol(HttpToolsProtocol):
     cycle: Cycle | None  # type: ignore[assignment]  # ours
     pipeline: deque[tuple[Cycle, ASGIApp]]  # type: ignore[assignment]
     done: asyncio.Future[None]
+    _of_all: dict[str, Any]
+    """What is the same in the scopes of all requests of the connection."""
 
     _when_lost: Callable[[], None] | None = None
     _is_lost = False
@@ -121,6 +123,16 @@ class CorkedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.done = self.loop.create_future()
         self.done.set_result(None)
+        self._of_all = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+            "state": self.app_state,
+            CONNECTION: self,
+        }
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends, and tells who wants to know."""
@@ -182,23 +194,21 @@ class CorkedProtocol(HttpToolsProtocol):
         """Begins a head."""
         self.url = b""
         self.headers = []
-        self.expect_100_continue = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Takes a header."""
-        name = name.lower()
-        self.headers.append((name, value))
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Begins the request, unless it is to be read again."""
         parser = self.parser
         method = parser.get_method()
-        self._is_upgrade = parser.should_upgrade() and self._should_upgrade()
-        if parser.should_upgrade() and not self._is_upgrade and method != b"CONNECT":
-            self._is_set_aside = True
-            return
+        self._is_upgrade = is_upgrade = parser.should_upgrade()
+        if is_upgrade:
+            self._is_upgrade = self._should_upgrade()
+            if not self._is_upgrade and method != b"CONNECT":
+                self._is_set_aside = True
+                return
         url = self.url
         if url.startswith(b"/") and url.find(b"#") < 0:
             raw_path, _, query = url.partition(b"?")
@@ -212,21 +222,16 @@ class CorkedProtocol(HttpToolsProtocol):
             path = self.root_path + path
             raw_path = self.root_path.encode("ascii") + raw_path
         version = parser.get_http_version()
-        scope: dict[str, Any] = {
-            "type": "http",
-            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+        first = dict(reversed(self.headers))
+        scope = {
+            **self._of_all,
             "http_version": version,
-            "server": self.server,
-            "client": self.client,
-            "scheme": self.scheme,
             "method": method.decode("ascii"),
-            "root_path": self.root_path,
             "path": path,
             "raw_path": raw_path,
             "query_string": query,
             "headers": self.headers,
-            "state": self.app_state.copy(),
-            CONNECTION: self,
+            FIRST_VALUES: first,
         }
         self.scope = scope  # type: ignore[assignment]  # what uvicorn has types for, and ours
         if self._refused_upgrade:
@@ -239,7 +244,7 @@ class CorkedProtocol(HttpToolsProtocol):
             self,
             scope,
             keep_alive=version != "1.0" and parser.should_keep_alive(),
-            expects_continue=self.expect_100_continue,
+            expects_continue=first.get(b"expect", b"").lower() == b"100-continue",
         )
         if before is None or before.response_complete:
             self._serve(cycle, self.app)
