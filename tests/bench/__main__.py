@@ -54,7 +54,7 @@ def main() -> int:
     print(f"{options.rounds} rounds of {options.seconds:g} s a cell, targets in turn; median (lowest-highest)\n")
     print(figures.table(rounds, cells, list(chosen)))
     for name, measured in swaps.items():
-        print(f"\nswap through {name}: {measured.overhead()} ms beyond the upstream's own start", end="")
+        print(f"\nswap through {name}: {measured}", end="")
     if swaps:
         print()
     if "hostler" in chosen:

@@ -46,6 +46,8 @@ class Target:
     port: int
     pid: int | None
     """The process whose CPU time is the cost; None if nothing stands in between."""
+    times: Path | None = None
+    """Where the upstreams that it starts write their times (upstream.py); None if it starts none."""
 
 
 Open = Callable[[Path], contextlib.AbstractContextManager[Target]]
@@ -69,8 +71,9 @@ def available(peer: str | None) -> dict[str, Open]:
     return targets
 
 
-def upstream_command(port: str) -> list[str]:
-    return [sys.executable, str(Path(upstream.__file__).resolve()), "--port", port]
+def upstream_command(port: str, times: Path | None = None) -> list[str]:
+    told = [] if times is None else ["--times", str(times)]
+    return [sys.executable, str(Path(upstream.__file__).resolve()), "--port", port, *told]
 
 
 def ask(port: int, model: str) -> None:
@@ -99,7 +102,8 @@ def _direct(folder: Path) -> Iterator[Target]:
 def _proxy(name: str, words: Sequence[str], folder: Path) -> Iterator[Target]:
     port = free_port()
     config = folder / "config.yaml"
-    config.write_text(_config())
+    times = folder / "times"
+    config.write_text(_config(times))
     given = {"{config}": str(config), "{listen}": f"{HOST}:{port}"}
     command = []
     for word in words:
@@ -107,13 +111,13 @@ def _proxy(name: str, words: Sequence[str], folder: Path) -> Iterator[Target]:
             word = word.replace(placeholder, value)  # noqa: PLW2901
         command.append(word)
     with running(command, port, folder) as process:
-        yield Target(name, port, process.pid)
+        yield Target(name, port, process.pid, times)
 
 
-def _config() -> str:
+def _config(times: Path) -> str:
     models = {
         model: {
-            "cmd": shlex.join(upstream_command("${PORT}")),
+            "cmd": shlex.join(upstream_command("${PORT}", times)),
             "proxy": f"http://{HOST}:${{PORT}}",
             # The default of 10 would refuse most of the connections.
             "concurrencyLimit": 10_000,
