@@ -121,8 +121,9 @@ class Tail:
         elif end := last_line_end(chunk):
             self._younger[-1] = chunk[:end]
             self._older = self._younger
-            self._younger = [chunk[end:]]
-            self._size = len(chunk) - end
+            rest = chunk[end:]
+            self._younger = [rest] if rest else []
+            self._size = len(rest)
         elif self._size > LONGEST:
             self._older, self._younger = [], []
             # So that the next chunk comes here, too.

@@ -73,6 +73,8 @@ class ActivityLog:
         """
         self._writer = Writer(settings, queue=queue, retry_s=retry_s, on_batch=on_batch)
         self._readers = anyio.CapacityLimiter(READERS)
+        self.add: Callable[[ActivityRecord], int] = self._writer.add
+        """Takes a record in and returns its number, which is higher than any before. Never blocks."""
 
     async def __aenter__(self) -> Self:
         await anyio.to_thread.run_sync(self._writer.start)
@@ -86,10 +88,6 @@ class ActivityLog:
                 logger.warning(
                     "the disk is too slow: %d activity records or more are not written", self._writer.unwritten
                 )
-
-    def add(self, record: ActivityRecord) -> int:
-        """Takes *record* in and returns its number, which is higher than any before. Never blocks."""
-        return self._writer.add(record)
 
     async def flush(self, within_s: float = WRITE_S) -> bool:
         """Returns when all that was added so far is written; whether it came to that in time."""

@@ -150,9 +150,12 @@ class CaptureRecorder:
             self._taken += wanted
             self._room_to += wanted
             room += wanted
-        # One copy, and no room to spare.
-        self._body = bytearray(self._body) if self._body.__class__ is bytes else self._body
-        self._body += data[:room]
+        if not self._body:
+            self._body = data[:room]
+        else:
+            # One copy, and no room to spare.
+            self._body = bytearray(self._body) if self._body.__class__ is bytes else self._body
+            self._body += data[:room]
         if room < len(data):
             self._left_out = len(data) - room
             self._room_to = -1

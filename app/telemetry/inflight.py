@@ -115,8 +115,8 @@ class InFlight:
 
     def enter(self, scope: Scope, task: asyncio.Task[object]) -> Entry:
         """Takes one in. task: what serves it, and is cancelled for it."""
-        self._last += 1
-        entry = self._entries[self._last] = Entry(self._last, scope, task, self.clock())
+        self._last = number = self._last + 1
+        entry = self._entries[number] = Entry(number, scope, task, self.clock())
         if self.on_change is not None:
             self.on_change(entry, "upsert")
         return entry
