@@ -11,7 +11,9 @@ Two rules hold in this file:
    decision depends on which event came last, so there is one decision tree instead of one for each event. The pass is left
    out only where the fact is none that another decision rests on: a ready model takes a newcomer, a ticket behind another one of
    its model comes or goes, a lease ends that is not the last of its instance, or ends while nobody waits. (The property test
-   runs a pass after each event and asserts that it does nothing.)
+   runs a pass after each event and asserts that it does nothing.) Nearly all requests are such facts from their beginning
+   to their end. So these have entries of their own, `grant_at_once` and `end_at_once`, through which the events go as well: where
+   there is nothing to decide, there need be no event and no command.
 
 Theory of operation
 -------------------
@@ -152,6 +154,48 @@ class Scheduler:
             self._advance()
         return commands
 
+    def grant_at_once(self, ticket: Ticket, model: ModelId, now: float) -> bool:
+        """Grants a new ticket if *model* is ready and nobody waits, so that nobody is overtaken; returns whether it has.
+
+        Does then all that `handle` does of `Arrived`, but for returning a `Grant`; else nothing. now: as there.
+        """
+        instance = self._instances.get(model)
+        if (
+            instance is None
+            or instance.phase is not Phase.READY
+            or instance.retiring
+            or self._queue.waiting
+            or now >= self.deadline
+        ):
+            return False
+        instance.leases += 1
+        self._leases[ticket] = instance, now
+        self._view = None
+        return True
+
+    def end_at_once(self, ticket: Ticket, now: float) -> bool:
+        """Ends a lease if nobody can have waited for that; returns whether it has.
+
+        Does then all that `handle` does of `Left`; else nothing. now: as there.
+        """
+        lease = self._leases.get(ticket)
+        if lease is None or now >= self.deadline:
+            return False
+        instance, granted_at = lease
+        if instance.leases > 1:
+            instance.leases -= 1
+        elif self._queue.waiting or self._any_retiring:
+            return False
+        else:
+            instance.leases = 0
+            instance.idle_since = now
+            # With nobody waiting, all that can come of it is that its time to live ends.
+            self.deadline = min(self.deadline, self._expires_at(instance.model, instance))
+        del self._leases[ticket]
+        self.history.served(instance.model, now - granted_at)
+        self._view = None
+        return True
+
     def view(self) -> SchedulerView:
         """Returns a picture of all models, kept until the next event."""
         if self._view is None:
@@ -247,13 +291,12 @@ class Scheduler:
     def _arrive(self, event: Arrived) -> bool:
         """Takes in a new ticket; returns whether a decision may rest on it."""
         ticket, model = event.ticket, event.model
-        instance = self._instances.get(model)
-        if instance is not None and instance.phase is Phase.READY and not (instance.retiring or self._queue.waiting):
-            # Nearly all requests end here: nobody waits, so nobody is overtaken. Nothing is ready while Hostler shuts down.
-            self._hand_over(instance, ticket)
-            return False
         if self._shutting_down:
             self._refuse(ticket, Refusal.SHUTTING_DOWN)
+            return False
+        instance = self._instances.get(model)
+        if instance is not None and self.grant_at_once(ticket, model, self._now):
+            self._commands.append(Grant(ticket, model, instance.generation))
             return False
         if model not in self._terms:
             self._refuse(ticket, Refusal.UNKNOWN)
@@ -273,20 +316,17 @@ class Scheduler:
 
     def _leave(self, ticket: Ticket) -> bool:
         """Takes in the end of a ticket; returns whether a decision may rest on it."""
+        if self.end_at_once(ticket, self._now):
+            return False
         lease = self._leases.pop(ticket, None)
         if lease is None:
             return self._queue.model_of(ticket) is not None and self._withdraw(ticket)
         instance, granted_at = lease
         self.history.served(instance.model, self._now - granted_at)
         instance.leases -= 1
-        if instance.leases:
-            return False
-        instance.idle_since = self._now
-        if self._queue.waiting or self._any_retiring:
-            return True
-        # With nobody waiting, all that can come of it is that its time to live ends.
-        self.deadline = min(self.deadline, self._expires_at(instance.model, instance))
-        return False
+        if not instance.leases:
+            instance.idle_since = self._now
+        return True
 
     def _withdraw(self, ticket: Ticket) -> bool:
         """Takes a waiting ticket out of the queue; returns whether it was the first of its model."""

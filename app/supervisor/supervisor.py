@@ -4,6 +4,8 @@ Everything runs on one thread. `post` handles an event at once, on the caller's 
 handled waits in a deque until that one is done (a trampoline), so the order is total and a request for a ready model gets
 its lease without a trip round the event loop. Nothing in `_perform` awaits, and nothing in it calls the scheduler.
 
+Most requests need no event: the scheduler grants and ends their leases at once, and there is no command to perform.
+
     post(event) → Scheduler.handle → commands → _perform: Grant, Refuse → the waiting `lease`
                                                           Start        → a task running `instance.live`
                                                           Stop         → that task's scope, cancelled
@@ -227,6 +229,21 @@ class Supervisor:
         if self._scheduler.deadline < self._timer_at:
             self._arm()
 
+    def _granted_at_once(self, ticket: Ticket, model: ModelId) -> Running | None:
+        """Returns what a new ticket is granted with nobody to be told, as nearly always; None: it has to be posted."""
+        if self._handling or not self._scheduler.grant_at_once(ticket, model, self._clock()):
+            return None
+        running = self._instances[model].running
+        assert running is not None, "only a ready instance is granted"
+        return running
+
+    def _end(self, ticket: Ticket) -> None:
+        """Ends a ticket, whatever has become of it: one way for every ending leaves no race between them."""
+        if self._handling or not self._scheduler.end_at_once(ticket, self._clock()):
+            self.post(Left(ticket))
+        elif self._scheduler.deadline < self._timer_at:
+            self._arm()
+
     # Commands
 
     def _perform(self, command: Command) -> None:
@@ -380,32 +397,28 @@ class Lease:
     async def __aenter__(self) -> Running:
         supervisor = self._supervisor
         self.ticket = ticket = next(supervisor._tickets)  # noqa: SLF001 - a lease is the supervisor's other half
+        running = supervisor._granted_at_once(ticket, self.model)  # noqa: SLF001
+        if running is not None:
+            return running
         supervisor._leases[ticket] = self  # noqa: SLF001
         supervisor.post(Arrived(ticket, self.model, self._insists))
-        if isinstance(self._result, Running):
-            # As nearly always.
-            return self._result
         try:
-            return await self._granted()
+            if self._result is None:
+                self._future = asyncio.get_running_loop().create_future()
+                await self._future
+            if isinstance(self._result, HostlerError):
+                raise self._result
         except BaseException:
             supervisor._leases.pop(ticket, None)  # noqa: SLF001
-            supervisor.post(Left(ticket))
+            supervisor._end(ticket)  # noqa: SLF001
             raise
-
-    async def _granted(self) -> Running:
-        if self._result is None:
-            self._future = asyncio.get_running_loop().create_future()
-            await self._future
-        if isinstance(self._result, HostlerError):
-            raise self._result
         assert self._result is not None
         return self._result
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # One event for every ending leaves no race between them.
-        self._supervisor.post(Left(self.ticket))
+        self._supervisor._end(self.ticket)  # noqa: SLF001
 
 
 class _InstanceTask:

@@ -110,12 +110,22 @@ class World:
         self.story.append((self.now, event))
         self.broken = True
         self._take_in(event)
-        for command in self.scheduler.handle(event, self.now):
+        for command in self._tell(event):
             self.story.append((self.now, command))
             self._obey(command, event)
         self._check_answers(event)
         self._check_state()
         self.broken = False
+
+    def _tell(self, event: Event) -> list[Command]:
+        """Tells the scheduler; of every other ticket as the supervisor does, without an event if that will do."""
+        match event:
+            case Arrived(ticket, model) if ticket % 2 and self.scheduler.grant_at_once(ticket, model, self.now):
+                return [Grant(ticket, model, self.runs[model].generation)]
+            case Left(ticket) if ticket % 2 and self.scheduler.end_at_once(ticket, self.now):
+                return []
+            case _:
+                return self.scheduler.handle(event, self.now)
 
     def tale(self) -> str:
         """Returns what has happened, for the one who has to find out why."""
