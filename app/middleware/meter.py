@@ -189,7 +189,7 @@ class _Response:
     """What is noted of one response on its way out, and shown to who records it as a capture."""
 
     __slots__ = (
-        "_capture", "_clock", "_encoding", "_is_upstreams", "_meter", "_room_to", "_scope", "_send", "_take", "_taken", "_whole",
+        "_capture", "_clock", "_encoding", "_is_upstreams", "_keep", "_kept_to", "_meter", "_room_to", "_scope", "_send", "_take", "_taken", "_whole",
         "content_at", "content_type", "is_timed", "last_at", "size", "status",
     )  # fmt: skip
 
@@ -198,6 +198,10 @@ class _Response:
         self._send = send
         self._clock = clock
         self._capture: CaptureRecorder | None = None
+        self._keep: Callable[[bytes], None]
+        """Takes the bytes of a stream for the capture, …"""
+        self._kept_to = 0
+        """… up to this size of the response."""
         self.status = 0
         self.content_type = self._encoding = ""
         self.size = 0
@@ -223,14 +227,20 @@ class _Response:
     def send(self, message: Message) -> Awaitable[None]:
         """Notes and passes on. Not a coroutine function, since that would cost each chunk of a stream another coroutine."""
         if data := message.get("body"):
-            self.size += len(data)
-            if self._capture is not None:
+            self.size = size = self.size + len(data)
+            if size <= self._kept_to:
+                self._keep(data)
+            elif self._capture is not None:
                 self._capture.chunk(data)
+                if self._take is not None:
+                    # It is a stream.
+                    self._keep, room = self._capture.intake()
+                    self._kept_to = size + room
             if self._take is None:
                 self._open(data, is_all=not message.get("more_body"))
             else:
                 self._take(data)
-                if self.size > self._room_to:
+                if size > self._room_to:
                     self._make_room()
                 if self.is_timed:
                     self.last_at = self._clock()

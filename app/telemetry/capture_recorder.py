@@ -139,6 +139,14 @@ class CaptureRecorder:
             self._body = bytearray(body)
             self._body += data
 
+    def intake(self) -> tuple[Callable[[bytes], None], int]:
+        """Returns what takes the next bytes, instead of `chunk` and in less time, and how many it may take: for events of a stream.
+
+        For more than those, `chunk`; then this is to be asked again.
+        """
+        body = self._body
+        return (body.extend, self._room_to - len(body)) if isinstance(body, bytearray) else (self.chunk, 0)
+
     def _grow(self, data: bytes) -> None:
         if self._room_to < 0:
             self._left_out += len(data)

@@ -89,6 +89,18 @@ async def test_model_that_does_not_start_is_captured() -> None:
     assert "there is no such program" in capture.error
 
 
+async def test_long_stream_is_captured_whole() -> None:
+    pieces = [b'data: {"choices":[{"delta":{"content":"%0900d"}}]}\n\n' % number for number in range(300)]
+    async with recorded(ONE) as world:
+        server = world.server()
+        server.pieces = tuple(pieces)
+        await world.ask(stream=True)
+        capture = await the_capture(world)
+
+    assert capture.resp_body == b"".join(pieces)
+    assert not capture.resp_truncated
+
+
 async def test_stream_that_breaks_is_captured_as_far_as_it_came() -> None:
     async with recorded(ONE) as world:
         server = world.server()

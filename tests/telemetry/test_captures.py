@@ -8,7 +8,7 @@ import os
 import tempfile
 import tracemalloc
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import anyio
@@ -195,16 +195,24 @@ async def test_long_answer_is_cut_at_the_limit(sizes: Sequence[int]) -> None:
     assert (capture.resp_size, capture.resp_truncated) == (len(body), True)
 
 
-@given(st.lists(st.integers(0, 3 * capture_recorder.STEP), max_size=12), st.integers(0, 6))
-def test_recorders_hold_no_more_than_they_may(sizes: list[int], steps: int) -> None:
+@given(st.lists(st.integers(0, 3 * capture_recorder.STEP), max_size=12), st.integers(0, 6), st.booleans())
+def test_recorders_hold_no_more_than_they_may(sizes: list[int], steps: int, is_stream: bool) -> None:
     allowance = Allowance(steps * capture_recorder.STEP)
     recorder = CaptureRecorder(allowance, "POST", "/v1/x", JSON, Body(b""))
     recorder.head(200, JSON)
     body = noise(sum(sizes))
     position = 0
+    take: Callable[[bytes], None] = recorder.chunk
+    room = 0
     for size in sizes:
-        recorder.chunk(body[position : position + size])
+        piece = body[position : position + size]
         position += size
+        if size <= room:
+            take(piece)
+            room -= size
+        else:
+            recorder.chunk(piece)
+            take, room = recorder.intake() if is_stream else (recorder.chunk, 0)
         assert allowance.left >= 0
     recorder.finish()
     capture = recorder.capture(decoded)
