@@ -128,6 +128,7 @@ class LimitedProtocol(CorkedProtocol):
         self._stop()
         self._is_refused = self._in_head = True
         self.write_now()
+        self._is_written_to = False
         transport = self.transport
         if transport.can_write_eof():
             self.flow.resume_reading()

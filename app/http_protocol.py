@@ -64,6 +64,8 @@ class CorkedProtocol(HttpToolsProtocol):
 
     _when_lost: Callable[[], None] | None = None
     _is_lost = False
+    _is_written_to = True
+    """Whether the client is still sent anything."""
     _is_set_aside = False
     """Whether the request being read is only looked at, to be read again."""
     _is_upgrade = False
@@ -108,7 +110,7 @@ class CorkedProtocol(HttpToolsProtocol):
         parts = self._parts
         if parts:
             self._parts = []
-            if not self._is_lost:
+            if self._is_written_to:
                 self.transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
 
     def close(self) -> None:
@@ -137,6 +139,7 @@ class CorkedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends, and tells who wants to know."""
         self._is_lost = True
+        self._is_written_to = False
         self.connections.discard(self)
         cycle = self.cycle
         if cycle is not None:
@@ -145,8 +148,9 @@ class CorkedProtocol(HttpToolsProtocol):
         self.flow.resume_writing()
         if exc is None:
             self.transport.close()
-        # The parser holds our methods and we hold the parser: a cycle that would wait for the collector.
-        self.parser = None  # type: ignore[assignment]  # nobody feeds it any more
+        # All of these hold us, and we them: circles that would wait for the collector.
+        self.parser = self.cycle = self.scope = None  # type: ignore[assignment]  # nobody asks any more
+        self._of_all = {}
         when_lost, self._when_lost = self._when_lost, None
         if when_lost is not None:
             when_lost()

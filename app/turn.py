@@ -20,7 +20,7 @@ class TurnEnd:
         self._due: list[Callable[[], None]] = []
 
     def add(self, work: Callable[[], None]) -> None:
-        """Has *work* done, which must not raise."""
+        """Has *work* done. What it raises is told of as what a callback of the loop raises."""
         if not self._due:
             asyncio.get_running_loop().call_soon(self._do)
         self._due.append(work)
@@ -28,4 +28,8 @@ class TurnEnd:
     def _do(self) -> None:
         due, self._due = self._due, []
         for work in due:
-            work()
+            try:
+                work()
+            except Exception as exc:
+                # It must not cost the others their turn.
+                asyncio.get_running_loop().call_exception_handler({"message": f"{work} failed", "exception": exc})

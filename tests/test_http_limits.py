@@ -320,6 +320,26 @@ async def test_connection_on_which_nothing_more_is_asked_is_closed_after_a_while
     assert answer.endswith(b"\r\n\r\nanswer")
 
 
+async def test_answer_to_a_request_that_was_refused_meanwhile_goes_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    go_on = anyio.Event()
+    over = anyio.Event()
+
+    async def late(scope: Scope, receive: Receive, send: Send) -> None:
+        await go_on.wait()
+        await send_bytes(send, 200, b"too late")
+        over.set()
+
+    async with served(late, Small) as url, await connected(url) as connection:
+        await connection.send(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n")
+        await until(connection, b"}")
+        go_on.set()
+        with anyio.fail_after(PATIENCE_S):
+            await over.wait()
+        await anyio.wait_all_tasks_blocked()
+
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
 async def test_websocket_has_no_more_heads_to_wait_for() -> None:
     connections: list[LimitedProtocol] = []
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -32,3 +33,16 @@ async def test_work_that_brings_more_work_leaves_it_to_the_next_turn() -> None:
     assert done == []
     await asyncio.sleep(0)
     assert done == ["later"]
+
+
+async def test_work_that_fails_does_not_keep_the_others_from_theirs() -> None:
+    done: list[str] = []
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    turn = TurnEnd()
+    turn.add(lambda: done.append(""[1]))
+    turn.add(lambda: done.append("second"))
+    await asyncio.sleep(0)
+
+    assert done == ["second"]
+    assert [type(each["exception"]) for each in told] == [IndexError]

@@ -103,7 +103,7 @@ def _proxy(name: str, words: Sequence[str], folder: Path) -> Iterator[Target]:
     port = free_port()
     config = folder / "config.yaml"
     times = folder / "times"
-    config.write_text(_config(times))
+    config.write_text(config_text(times))
     given = {"{config}": str(config), "{listen}": f"{HOST}:{port}"}
     command = []
     for word in words:
@@ -114,7 +114,8 @@ def _proxy(name: str, words: Sequence[str], folder: Path) -> Iterator[Target]:
         yield Target(name, port, process.pid, times)
 
 
-def _config(times: Path) -> str:
+def config_text(times: Path) -> str:
+    """Returns a configuration with `MODELS`. times: where their servers write when they ended."""
     models = {
         model: {
             "cmd": shlex.join(upstream_command("${PORT}", times)),
@@ -202,7 +203,7 @@ def running(command: Sequence[str], port: int, folder: Path) -> Iterator[subproc
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT)
     try:
         try:
-            _wait_listening(process, port)
+            wait_listening(process, port)
             ask(port, MODELS[0])  # the first request loads the model
         except TargetError as failed:
             lines = log_path.read_text(errors="replace").splitlines()[-20:]
@@ -212,10 +213,11 @@ def running(command: Sequence[str], port: int, folder: Path) -> Iterator[subproc
         _stop(process)
 
 
-def _wait_listening(process: subprocess.Popen[bytes], port: int) -> None:
+def wait_listening(process: subprocess.Popen[bytes] | None, port: int) -> None:
+    """Returns when somebody listens. Raises TargetError if *process*, if there is one, ends before, or nobody does in time."""
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
-        if (code := process.poll()) is not None:
+        if process is not None and (code := process.poll()) is not None:
             raise TargetError(f"exited with {code}")
         try:
             socket.create_connection((HOST, port), timeout=1).close()
