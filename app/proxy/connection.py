@@ -259,7 +259,8 @@ class Connection(asyncio.Protocol):
             and not self._transport.is_closing()
             and self._transport.get_write_buffer_size() == 0
         ):
-            self.take()
+            if self.chunks or self._reading_paused:
+                self.take()
             self._on_idle(self)
         else:
             self.abort()
@@ -335,8 +336,9 @@ class Connection(asyncio.Protocol):
                     )
                 )
                 return
-        if self.head_complete:
-            self._wake()
+        waiter = self._waiter
+        if self.head_complete and waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def eof_received(self) -> None:
         """Ends the exchange; the transport then closes itself."""
