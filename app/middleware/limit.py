@@ -62,10 +62,11 @@ class ConcurrencyLimit:
         try:
             await self._app(scope, receive, send)
         finally:
-            if inside[name] == 1:
-                del inside[name]
+            count = inside[name]
+            if count > 1:
+                inside[name] = count - 1
             else:
-                inside[name] -= 1
+                del inside[name]
 
 
 def room_in_s(supervisor: Supervisor, model: ModelId, inside: int) -> int:

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from app.config.catalog import Catalog
 from app.errors import BackingOff, HostlerError, NotFound, ShuttingDown, StartFailed, Unloaded
 from app.scheduler.commands import Announce
-from app.scheduler.events import Event, Tick
+from app.scheduler.events import Event, Tick, Unload
 from app.scheduler.instances import Phase
 from app.supervisor.supervisor import Supervisor
 from planners.groups import Group
@@ -99,6 +99,31 @@ async def test_a_ready_model_is_granted_without_a_turn_of_the_loop() -> None:
         with pytest.raises(StopIteration):  # it returned where an await would have yielded
             entering.__aenter__().send(None)
         await entering.__aexit__(None, None, None)
+
+
+async def test_lease_that_ends_while_an_event_is_handled_ends_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the collector closes a coroutine that nobody holds any more, in the middle of whatever runs."""
+    async with stage(catalog(model("a"))) as on:
+        ending, late = on.supervisor.lease(A), on.supervisor.lease(A)
+        await ending.__aenter__()
+        waiter = late.__aenter__()
+        leases: list[int] = []
+
+        def while_it_is_told(what: Announce) -> None:
+            if what.phase is Phase.STOPPING:
+                with pytest.raises(StopIteration):
+                    ending.__aexit__(None, None, None).send(None)
+                waiter.send(None)  # it waits: nothing is granted meanwhile
+                leases.append(on.supervisor.view().models[A].leases)
+
+        monkeypatch.setattr(on, "announce", while_it_is_told)
+        on.supervisor.post(Unload(frozenset({A})))
+
+        assert leases == [1]
+        assert on.supervisor.view().models[A].leases == 0
+        assert on.supervisor.view().models[A].waiting == 1
+        waiter.close()
+        assert on.supervisor.view().models[A].waiting == 0
 
 
 async def test_swap_stops_one_model_completely_before_it_starts_the_other() -> None:
