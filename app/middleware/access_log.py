@@ -12,12 +12,14 @@ import re
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from app.asgi import ClientDisconnected, header
+from app.asgi import ClientDisconnected, first_values
 from app.exchange import KEY
 from app.middleware.answer import noted
 from app.telemetry.times import duration
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from app.exchange import Exchange
@@ -69,30 +71,32 @@ class AccessLog:
 
 
 def _line(scope: Scope, path: str, status: int, size: int, took_ns: int) -> str:
-    agent = header(scope, b"user-agent").decode("utf-8", "replace")
+    headers = first_values(scope)
+    agent = headers.get(b"user-agent", b"").decode("utf-8", "replace")
     return (
-        f'Request {_address(scope)} "{scope.get("method", "GET")} {_harmless(path)} HTTP/{scope["http_version"]}"'
+        f'Request {_address(scope, headers)} "{scope.get("method", "GET")} {_harmless(path)} HTTP/{scope["http_version"]}"'
         f' {status} {size} "{_harmless(agent)}" {duration(took_ns)}'
     )
 
 
 def _fields(scope: Scope, path: str, status: int, size: int, took_ns: int) -> dict[str, object]:
     """Returns what a line says, each with its name."""
+    headers = first_values(scope)
     exchange: Exchange | None = scope.get(KEY)
     return {
-        "client": _address(scope),
+        "client": _address(scope, headers),
         "method": scope.get("method", "GET"),
         "path": path[:LONGEST],
         "status": status,
         "bytes": size,
-        "user_agent": header(scope, b"user-agent").decode("utf-8", "replace")[:LONGEST],
+        "user_agent": headers.get(b"user-agent", b"").decode("utf-8", "replace")[:LONGEST],
         "duration_ms": round(took_ns / 1e6, 3),
         **({"model": exchange.model.id} if exchange is not None else {}),
     }
 
 
-def _address(scope: Scope) -> str:
-    forwarded_for, real_ip = header(scope, b"x-forwarded-for"), header(scope, b"x-real-ip")
+def _address(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+    forwarded_for, real_ip = headers.get(b"x-forwarded-for", b""), headers.get(b"x-real-ip", b"")
     if forwarded_for or real_ip:
         claimed = forwarded_for.partition(b",")[0].strip() or real_ip.strip()
         # Whatever the client says is written, as existing setups expect, but only as far as an address could look like it.

@@ -22,12 +22,14 @@ ANSWER = "hostler.answer"
 class Answer:
     """What one client was answered, to a request or to its asking for a websocket."""
 
-    __slots__ = ("_entry", "_inflight", "_send", "has_begun", "is_open", "size", "status")
+    __slots__ = ("_send", "entry", "has_begun", "inflight", "is_open", "size", "status")
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._entry: Entry | None = None
-        self._inflight: InFlight
+        self.entry: Entry | None = None
+        """What is kept up to date meanwhile of the list of requests in flight, …"""
+        self.inflight: InFlight
+        """… which this is; for who keeps that list to set, first this and then the entry."""
         self.status = 0
         """0 until there was one; 101 of a websocket that was accepted."""
         self.size = 0
@@ -37,23 +39,14 @@ class Answer:
         self.is_open = False
         """Whether it is a websocket that can still be closed."""
 
-    def tell(self, inflight: InFlight, entry: Entry) -> None:
-        """Keeps *entry* of the list of requests in flight up to date, until `forget`."""
-        self._inflight = inflight
-        self._entry = entry
-
-    def forget(self) -> None:
-        """Ends that."""
-        self._entry = None
-
     def send(self, message: Message) -> Awaitable[None]:
         """Notes and passes on. Not a coroutine function, since that would cost each chunk of a stream another coroutine."""
         if message["type"] == "http.response.body":
             if data := message.get("body"):
                 size = len(data)
                 self.size += size
-                if self._entry is not None:
-                    self._entry.resp_bytes += size
+                if self.entry is not None:
+                    self.entry.resp_bytes += size
         else:
             self._note(message)
         return self._send(message)
@@ -70,11 +63,11 @@ class Answer:
             self.is_open = False
             return
         else:
-            if self._entry is not None:
-                self._entry.resp_bytes += _size(message)
+            if self.entry is not None:
+                self.entry.resp_bytes += _size(message)
             return
-        if self._entry is not None:
-            self._inflight.answered(self._entry, self.status, message.get("headers", ()))
+        if self.entry is not None:
+            self.inflight.answered(self.entry, self.status, message.get("headers", ()))
 
 
 def _size(message: Message) -> int:

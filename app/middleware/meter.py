@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from app.asgi import ClientDisconnected, header
+from app.asgi import ClientDisconnected, first_values
 from app.config.catalog import Catalog
 from app.errors import HostlerError
 from app.exchange import ASKED, KEY, Exchange
@@ -143,8 +143,9 @@ class Metering:
                 swap_ms = min(exchange.swap_s * 1000, waited_ms)
                 queued_ms = waited_ms - swap_ms
         session = b""
+        headers = first_values(scope)
         for name in self._current().records.session_names:
-            if session := header(scope, name):
+            if session := headers.get(name, b""):
                 break
         digest: bytes = scope.get(KEY_DIGEST, b"")
         client = scope.get("client")
@@ -189,7 +190,7 @@ class _Response:
     """What is noted of one response on its way out, and shown to who records it as a capture."""
 
     __slots__ = (
-        "_capture", "_clock", "_encoding", "_is_upstreams", "_keep", "_kept_to", "_meter", "_room_to", "_scope", "_send", "_take", "_taken", "_whole",
+        "_capture", "_clock", "_encoding", "_exchange", "_keep", "_kept_to", "_meter", "_room_to", "_scope", "_send", "_take", "_taken", "_whole",
         "content_at", "content_type", "is_timed", "last_at", "size", "status",
     )  # fmt: skip
 
@@ -207,8 +208,8 @@ class _Response:
         self.size = 0
 
         # what it is read by
-        self._is_upstreams = False
-        """Whether it has come to bytes that are the upstream's and not ours, which alone are read."""
+        self._exchange: Exchange | None = None
+        """There is one from the first byte on that is the upstream's and not ours: only those are read."""
         self._whole = b""
         """An answer that has come in one piece and of which it does not matter when: there is no meter then."""
         self._meter: Meter | None = None
@@ -258,26 +259,26 @@ class _Response:
             self._begin()
         return self._send(message)
 
-    def _begin(self) -> None:
+    def _begin(self) -> Exchange | None:
         """Looks whether what comes now is the upstream's."""
         exchange: Exchange | None = self._scope.get(KEY)
         if exchange is not None and exchange.first_byte_at:
-            self._is_upstreams = True
+            self._exchange = exchange
             # Below /upstream nobody has looked into what was asked for. What fails is quick to say so: that is no speed.
             self.is_timed = self.status == 200 and (exchange.streaming or EVENT_STREAM in self.content_type.lower())
+        return self._exchange
 
     def _open(self, data: bytes, *, is_all: bool) -> None:
         """Takes the bytes that come before there was any content, and those with the first. is_all: whether none will follow."""
         meter = self._meter
         if meter is None:
-            if not self._is_upstreams:
-                self._begin()
-                if not self._is_upstreams:
-                    return
+            exchange = self._exchange or self._begin()
+            if exchange is None:
+                return
             if is_all and not self.is_timed:
                 self._whole = data
                 return
-            meter = self._meter = Meter(self._upstream_path, self.status, self.content_type, self._encoding)
+            meter = self._meter = Meter(exchange.path, self.status, self.content_type, self._encoding)
         meter.feed(data)
         if self.is_timed:
             self.last_at = self._clock()
@@ -292,18 +293,14 @@ class _Response:
         self._take, room = self._meter.intake(self.size - self._taken)
         self._taken, self._room_to = self.size, self.size + room
 
-    @property
-    def _upstream_path(self) -> str:
-        exchange: Exchange = self._scope[KEY]
-        return exchange.path
-
     def usage(self) -> Usage:
         """Returns what the answer has said it has cost. Asked once."""
         if self._meter is not None:
             return self._meter.finish()
-        if self._is_upstreams:
-            return usage_of(self._whole, self._upstream_path, self.status, self.content_type, self._encoding)
-        return Usage()
+        exchange = self._exchange
+        if exchange is None:
+            return Usage()
+        return usage_of(self._whole, exchange.path, self.status, self.content_type, self._encoding)
 
 
 def _speeds(usage: Usage, asked_at: float, response: _Response) -> tuple[float, float, bool]:

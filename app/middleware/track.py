@@ -45,7 +45,8 @@ class Track:
         inflight = self._inflight
         entry = inflight.enter(scope, task)
         answer, send = noted(scope, send)
-        answer.tell(inflight, entry)
+        answer.inflight = inflight
+        answer.entry = entry
         cancelled: asyncio.CancelledError | None = None
         try:
             await self._app(scope, receive, send)
@@ -53,7 +54,7 @@ class Track:
             cancelled = exc
             raise
         finally:
-            answer.forget()
+            answer.entry = None
             inflight.leave(entry)
             # Whatever it ended by, from here on the task is not cancelled any more; unless somebody else wants it to be.
             if entry.cancelled and task.uncancel() == 0 and cancelled is not None:

@@ -114,6 +114,8 @@ class LogBook:
         """Takes other settings, for lines to come."""
         with self._lock:
             self._severity = severity_of(settings.level)
+            self.logs_access = self._severity <= _SEVERITY["INFO"]
+            """Whether access lines are wanted at all."""
             self._stamp = Stamp(settings.time_format) or None
             self._proxy_route = (
                 (self._proxy, self._combined) if settings.to_stdout in {"proxy", "both"} else (self._proxy,)
@@ -125,14 +127,9 @@ class LogBook:
 
     # writing: from any thread
 
-    @property
-    def logs_access(self) -> bool:
-        """Whether access lines are wanted at all."""
-        return self._severity <= _SEVERITY["INFO"]
-
     def write_access(self, line: str) -> None:
         """Adds an access line, without its end, to our own log. The caller has made it harmless."""
-        if self._severity <= _SEVERITY["INFO"]:
+        if self.logs_access:
             self._write(f"{self._time()}[INFO] {line}\n".encode("utf-8", "replace"), self._proxy_route)
 
     def record(self, level: Level, message: str, fields: Mapping[str, object]) -> None:
