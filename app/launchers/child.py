@@ -15,6 +15,7 @@ import anyio
 from app.launchers import posix
 from app.launchers.guard import entry_of
 from app.launchers.protocol import ExitStatus, LogSink
+from app.launchers.tie import Tie
 
 logger = logging.getLogger(__name__)
 
@@ -31,25 +32,26 @@ DRAIN_BYTES = 4 * PIPE_BYTES
 class Child:
     """A running child process. Made in the loop's thread, where it also reads, watches and is released.
 
-    Starting blocks the loop for the few milliseconds of a fork, once per start of a model: doing it in a thread would tie the child to the life of
-    that thread (`posix.die_with_parent`) and leave a moment in which a cancelled starter does not know its own child.
+    Starting blocks the loop for half a millisecond, or for the few of a fork (`tie`): doing it in a thread would tie the child to
+    the life of that thread and leave a moment in which a cancelled starter does not know its own child.
     """
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], log: LogSink) -> None:
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], log: LogSink, tie: Tie | None = None) -> None:
         """Starts it. Raises what `subprocess.Popen` raises; then nothing is left open."""
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._output, write_end = os.pipe()
         try:
             _widen(write_end)
+            command, before_exec = (tie or Tie()).around(argv, env)
             self._popen = subprocess.Popen(
-                argv,
+                command,
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=write_end,
                 stderr=write_end,
                 start_new_session=True,  # a Ctrl-C in the terminal is for Hostler alone
-                preexec_fn=posix.die_with_parent(),  # noqa: PLW1509 - its docstring weighs it
+                preexec_fn=before_exec,  # noqa: PLW1509 - tie.py weighs it
             )
         except BaseException:
             os.close(self._output)

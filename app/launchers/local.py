@@ -42,6 +42,7 @@ from app.launchers.child import Child, describe_spawn_error
 from app.launchers.journal import reap_dead_runs
 from app.launchers.protocol import ExitStatus, LaunchError, LaunchSpec, LogSink
 from app.launchers.run import Run
+from app.launchers.tie import Tie, find_tie
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -69,12 +70,15 @@ LOOK_LIMIT_S = 2.0
 class LocalUpstream:
     """A running local process, as `protocol.Upstream`."""
 
-    def __init__(self, spec: LaunchSpec, child: Child, marker: str, env: dict[str, str], log: LogSink) -> None:
+    def __init__(
+        self, spec: LaunchSpec, child: Child, marker: str, env: dict[str, str], log: LogSink, tie: Tie
+    ) -> None:
         self._spec = spec
         self._child = child
         self._marker = f"{guard.MARKER}={marker}\0".encode()
         self._env = env
         self._log = log
+        self._tie = tie
         # What has been seen of it, beyond the main process; grows while it is being stopped.
         self._known: dict[int, int] = {}
         self.sessions = {child.pid}
@@ -139,7 +143,7 @@ class LocalUpstream:
         """Runs the stop command until the process has ended; returns the deadline after which its group is killed."""
         argv = [word.replace("${PID}", str(self.pid)) for word in self._spec.stop_argv]
         try:
-            command = Child(argv, self._env, self._log)
+            command = Child(argv, self._env, self._log, self._tie)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             self._warn("the stop command cannot be run: %s; sending SIGTERM", describe_spawn_error(error, argv))
             self._child.signal(signal.SIGTERM)
@@ -235,6 +239,7 @@ class LocalLauncher:
 
     def __init__(self, state_dir: Path | None = None) -> None:
         self._state_dir = state_dir
+        self._tie = Tie()
         self._numbers = itertools.count(1)
         self._run: Run | None = None
         self._running: dict[int, LocalUpstream] = {}
@@ -242,6 +247,7 @@ class LocalLauncher:
 
     async def __aenter__(self) -> Self:
         await anyio.to_thread.run_sync(reap_dead_runs, self._state_dir)
+        self._tie = await anyio.to_thread.run_sync(find_tie)
         self._opened()
         return self
 
@@ -316,11 +322,11 @@ class LocalLauncher:
             env[name] = value
         env[guard.MARKER] = marker
         try:
-            child = Child(spec.argv, env, log)
+            child = Child(spec.argv, env, log, self._tie)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             reason = describe_spawn_error(error, spec.argv)
             raise LaunchError(f"cannot start model {spec.model!r}: {reason}") from error
-        upstream = LocalUpstream(spec, child, marker, env, log)
+        upstream = LocalUpstream(spec, child, marker, env, log, self._tie)
         self._running[child.pid] = upstream
         run.add(child.pid, child.start)
         if self._tidying is None:

@@ -46,9 +46,9 @@ def set_subreaper(wanted: bool) -> bool:
 def die_with_parent() -> Callable[[], None] | None:
     """Returns what a child is to do between fork and exec so that the kernel kills it when Hostler dies; None: cannot.
 
-    The trade-off: a `preexec_fn` makes subprocess use fork instead of vfork (6 ms instead of 2 for a Hostler of 60 MB, measured
-    on a small virtual machine; it grows with the memory in use) and runs Python in a copy of a process with threads, which may deadlock on a lock that another thread held. So it does next
-    to nothing: two C functions bound beforehand, no allocation that matters, no logging, no import. In return the main
+    The trade-off: a `preexec_fn` makes subprocess use fork instead of vfork (`tie.py` has the figures and the way around)
+    and runs Python in a copy of a process with threads, which may deadlock on a lock that another thread held. So it does
+    next to nothing: two C functions bound beforehand, no allocation that matters, no logging, no import. In return the main
     process of an upstream cannot outlive Hostler even when the guard is killed, too.
 
     Only for the main thread: the kernel sends the signal when the *thread* that forked ends.
