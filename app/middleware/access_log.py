@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from app.asgi import ClientDisconnected, first_values
 from app.exchange import KEY
-from app.middleware.answer import noted
+from app.middleware.answer import ANSWER, Answer
 from app.telemetry.times import duration
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         began = perf_counter_ns()
-        answer, send = noted(scope, send)
+        answer = scope[ANSWER] = Answer(send)
         # Taken now: layers below may write another path into the scope.
         path = scope["path"]
         status_if_none = CLIENT_LEFT
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, answer.send)
         except ClientDisconnected:
             raise
         except BaseException:

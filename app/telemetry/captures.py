@@ -34,7 +34,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import anyio
 from anyio import CapacityLimiter, to_thread
@@ -45,11 +44,6 @@ from app.telemetry.capture_record import BrokenCapture, Capture
 from app.telemetry.capture_recorder import Allowance, CaptureRecorder, Decode
 from app.telemetry.capture_search import Found, Needle, look_through
 from app.telemetry.capture_segments import SEGMENT, Press, Reader, Segment
-
-if TYPE_CHECKING:
-    from app.asgi import Body
-
-RawHeaders = Sequence[tuple[bytes, bytes]]
 
 LARGE = 64 << 10
 """Bytes of bodies from which on a capture counts only once it is packed."""
@@ -115,6 +109,8 @@ class Captures:
         self._decode = decode
         self._files = None if directory is None else CaptureFiles(directory)
         self._allowance = Allowance(RECORDING)
+        self.recorder = partial(CaptureRecorder, self._allowance)
+        """Makes what records one exchange; see there for the other arguments. It must come to `add`, or be closed."""
         self._press = Press(decode, self._files)
         self._worker = CapacityLimiter(1)
         """Whoever packs, writes files or removes them."""
@@ -159,18 +155,15 @@ class Captures:
 
     # for the path of a request
 
-    def recorder(self, method: str, path: str, headers: RawHeaders, body: Body, target: bytes = b"") -> CaptureRecorder:
-        """Returns what records one exchange; see there for the arguments. It must come to `add`, or be closed."""
-        return CaptureRecorder(self._allowance, method, path, headers, body, target)
-
     def add(self, number: int, recorder: CaptureRecorder, error: str = "", status: int = 0) -> None:
         """Takes in an exchange that has ended, as the newest. Never raises, never waits. error, status: see `CaptureRecorder.finish`."""
         weight = recorder.finish(error, status) + RAW
         limit = self._limit
         waiting = self._waiting
         raw_bytes = before = self._raw_bytes
-        is_large = weight > LARGE or weight > limit
-        if is_large or raw_bytes + weight > limit or len(waiting) >= PENDING or not self.is_on:
+        is_large = False
+        if weight > LARGE or raw_bytes + weight > limit or len(waiting) >= PENDING or not self.is_on:
+            is_large = weight > LARGE or weight > limit
             if not self._has_room(weight, is_large=is_large):
                 recorder.close()
                 if self.is_on:

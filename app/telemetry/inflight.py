@@ -156,9 +156,10 @@ class InFlight:
 def path_of(scope: Scope) -> str:
     """Returns the path as the client asked for it; below `/upstream/{model}` the path there, as existing clients know it."""
     path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    exchange: Exchange | None = scope.get(KEY)
-    if exchange is not None and path.startswith("/upstream/"):
-        return unquote(exchange.path)
+    if path.startswith("/upstream/"):
+        exchange: Exchange | None = scope.get(KEY)
+        if exchange is not None:
+            return unquote(exchange.path)
     return path
 
 

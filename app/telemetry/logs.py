@@ -172,7 +172,7 @@ class LogBook:
                     self._outlet.nudge()
                 return
             self._unannounced += len(data)
-            if self._armed == "now" or (self._armed and self._unannounced < URGENT):
+            if self._armed and (self._unannounced < URGENT or self._armed == "now"):
                 return
             self._armed = "now" if self._unannounced >= URGENT else "later"
             if threading.get_ident() == self._loop_thread:
