@@ -56,7 +56,7 @@ class Cycle:
     """One request and its response: `receive` and `send` are what the application gets."""
 
     __slots__ = (
-        "_chunked", "_client", "_event", "_has_news", "_is_head", "_left", "_waits_for_continue", "body", "disconnected", "keep_alive",
+        "_chunked", "_client", "_event", "_has_news", "_is_head", "_is_open", "_left", "_waits_for_continue", "body", "disconnected", "keep_alive",
         "more_body", "response_complete", "response_started", "scope", "task",
     )  # fmt: skip
 
@@ -85,6 +85,8 @@ class Cycle:
         """Whether another request may follow on the connection."""
         self.response_started = False
         self.response_complete = False
+        self._is_open = False
+        """Whether there may be more of its body."""
         self._chunked = False
         self._left = -1
         """Bytes of the body that were announced and are not sent yet; -1: none were announced."""
@@ -127,6 +129,13 @@ class Cycle:
             self.body += data
         self.tell()
 
+    def leave(self) -> None:
+        """Notes that the client has left: nothing more is sent, and `receive` says so."""
+        if not self.response_complete:
+            self.disconnected = True
+            self._is_open = False
+        self.tell()
+
     def tell(self) -> None:
         """Wakes `receive`: there is more of the body, its end is known, or the client has left."""
         self._has_news = True
@@ -163,21 +172,24 @@ class Cycle:
         To be awaited, which takes as long as the client has too much to take. Not a coroutine function: nearly always that is no time.
         """
         client = self._client
-        if self.disconnected:
-            return client.done
-        if client.flow.write_paused:
+        if client.flow.write_paused and not self.disconnected:
             return self._send_later(message)
-        if message["type"] == "http.response.body":
-            if not self.response_started or self.response_complete:
-                raise RuntimeError("the body of a response is out of turn")
+        if self._is_open and message["type"] == "http.response.body":
+            body = message.get("body", b"")
             is_last = not message.get("more_body", False)
-            self._send_body(message.get("body", b""), is_last)
+            if self._chunked:
+                if body:
+                    client.write(b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n" if is_last else b"\r\n")
+                elif is_last:
+                    client.write(b"0\r\n\r\n")
+            elif not self._is_head:
+                self._send_unframed(body, is_last)
             if is_last:
                 self._complete()
-        elif message["type"] == "http.response.start" and not self.response_started:
+        elif not self.disconnected:
+            if self.response_started or message["type"] != "http.response.start":
+                raise RuntimeError(f"{message['type']} is out of turn")
             self._send_head(message)
-        else:
-            raise RuntimeError(f"{message['type']} is out of turn")
         return client.done
 
     async def _send_later(self, message: Message) -> None:
@@ -193,8 +205,10 @@ class Cycle:
             raise RuntimeError("a line break in a header of a response")
         keep_alive = self.keep_alive
         connection = _value(head, b"\r\nconnection: ")
-        chunked, left = _value(head, b"\r\ntransfer-encoding: ") is not None, -1
-        if not (chunked or self._is_head or status in WITHOUT_BODY):
+        chunked, left = False, -1
+        if _value(head, b"\r\ntransfer-encoding: ") is not None:
+            chunked = not self._is_head
+        elif not (self._is_head or status in WITHOUT_BODY):
             length = _value(head, b"\r\ncontent-length: ")
             if length is not None:
                 left = int(length)
@@ -207,33 +221,25 @@ class Cycle:
             keep_alive = keep_alive and b"close" not in connection.lower()
         elif not keep_alive:
             head += b"connection: close\r\n"
-        self.response_started = True
+        self.response_started = self._is_open = True
         self.keep_alive = keep_alive
         self._chunked = chunked
         self._left = left
         self._waits_for_continue = False
         self._client.write(head + b"\r\n")
 
-    def _send_body(self, body: bytes, is_last: bool) -> None:
-        client = self._client
-        if self._is_head:
-            pass
-        elif self._chunked:
-            if body:
-                client.write(b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n" if is_last else b"\r\n")
-            elif is_last:
-                client.write(b"0\r\n\r\n")
-        else:
-            if self._left >= 0:
-                self._left -= len(body)
-                if self._left < 0 or (is_last and self._left):
-                    raise RuntimeError("the body of a response is not as long as its head has said")
-            if body:
-                client.write(body)
+    def _send_unframed(self, body: bytes, is_last: bool) -> None:
+        if self._left >= 0:
+            self._left -= len(body)
+            if self._left < 0 or (is_last and self._left):
+                raise RuntimeError("the body of a response is not as long as its head has said")
+        if body:
+            self._client.write(body)
 
     def _complete(self) -> None:
         client = self._client
         self.response_complete = True
+        self._is_open = False
         self.tell()
         if len(client.tasks) == 1:
             # Nobody else whose writes could join.

@@ -141,10 +141,8 @@ class CorkedProtocol(HttpToolsProtocol):
         self._is_lost = True
         self._is_written_to = False
         self.connections.discard(self)
-        cycle = self.cycle
-        if cycle is not None:
-            cycle.disconnected = not cycle.response_complete
-            cycle.tell()
+        if self.cycle is not None:
+            self.cycle.leave()
         self.flow.resume_writing()
         if exc is None:
             self.transport.close()

@@ -61,6 +61,11 @@ LENGTH = (b"content-length", b"5")
         (GET.replace(b"1.1", b"1.0"), [head(200), body(b"hello")], b"200 OK\r\nconnection: close\r\n\r\nhello"),
         (LAST.replace(b"GET", b"HEAD"), [head(200, LENGTH), body(b"hello")], b"connection: close\r\n\r\n"),
         (LAST.replace(b"GET", b"HEAD"), [head(200), body(b"hello")], b"200 OK\r\nconnection: close\r\n\r\n"),
+        (
+            LAST.replace(b"GET", b"HEAD"),
+            [head(200, (b"transfer-encoding", b"chunked")), body(b"hello")],
+            b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n",
+        ),
         (LAST, [head(204), body()], b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"),
         (LAST, [head(304, LENGTH), body()], b"content-length: 5\r\nconnection: close\r\n\r\n"),
         (GET, [head(200, LENGTH, (b"connection", b"Close")), body(b"hello")], b"connection: Close\r\n\r\nhello"),
