@@ -64,7 +64,7 @@ SHARE = 0.02
 
 BATCH = 2 * SEGMENT
 BATCH_BYTES = 4 << 20
-"""Captures, and bytes of bodies, after which the worker lets others have a turn."""
+"""Captures, and bytes they hold, after which the worker lets others have a turn."""
 
 RECORDING = 64 << 20
 """Bytes that the answers still being recorded may hold together, beyond the first few KiB of each."""
@@ -344,10 +344,11 @@ class Captures:
     async def _work(self) -> None:
         """Does one batch. Cancelled, it leaves what waits as it was."""
         await self._remove_files()  # before: one that is to be written may have the name of one that is to go
-        batch, size = self._packing, 0
-        while self._waiting and len(batch) < BATCH and size < BATCH_BYTES:
-            batch.append(self._waiting.popleft())
-            size += batch[-1].held_bytes
+        batch, waiting, size = self._packing, self._waiting, 0
+        while waiting and len(batch) < BATCH and size < BATCH_BYTES:
+            raw = waiting.popleft()
+            batch.append(raw)
+            size += raw.weight or raw.held_bytes
         if batch:
             try:
                 done = await to_thread.run_sync(self._pack, batch, limiter=self._worker)
@@ -385,11 +386,9 @@ class Captures:
     def _settle(self, segment: Segment, raws: Sequence[CaptureRecorder]) -> None:
         """Puts a segment in the place of those it was packed from, as far as they are still wanted."""
         places = self._places
-        numbers = []
-        for raw in raws:
-            if places.get(raw.number) is raw:
-                numbers.append(raw.number)
-                self._raw_bytes -= raw.weight
+        wanted = [raw for raw in raws if places.get(raw.number) is raw]
+        numbers = [raw.number for raw in wanted]
+        self._raw_bytes -= sum([raw.weight for raw in wanted])
         is_in_file = segment.packed is None
         fits = segment.size <= (self._limit if is_in_file else min(self._budget, self._limit))
         if numbers and fits:
@@ -404,8 +403,7 @@ class Captures:
 
     def _keep(self, segment: Segment, numbers: Sequence[int]) -> None:
         segment.left = len(numbers)
-        for number in numbers:
-            self._places[number] = segment
+        self._places.update(dict.fromkeys(numbers, segment))
         self._segments[segment] = None
         self._packed_bytes += segment.size
         if segment.packed is not None:
