@@ -175,6 +175,9 @@ CONNECTION = "hostler.connection"
 FIRST_VALUES = "hostler.first_values"
 """Where the first value of each header lives in a scope, once somebody has asked; who puts other headers into a scope removes it."""
 
+TASK = "hostler.task"
+"""Where our own server puts the task that serves a request."""
+
 UPGRADE = "hostler.upgrade"
 """Where our own server says which other protocol a request has asked for in vain."""
 
@@ -188,18 +191,18 @@ class cancel_on_disconnect:  # noqa: N801 - reads as a statement: async with can
     A server that puts a `Connection` into *scope* says so itself, at no cost; of others it takes a task to hear it.
     """
 
-    __slots__ = ("_connection", "_fired", "_owner", "_receive", "_watcher")
+    __slots__ = ("_connection", "_fired", "_owner", "_receive", "_task", "_watcher")
 
     def __init__(self, receive: Receive, scope: Scope | None = None) -> None:
+        scope = scope or {}
         self._receive = receive
-        self._connection: Connection | None = None if scope is None else scope.get(CONNECTION)
+        self._connection: Connection | None = scope.get(CONNECTION)
+        self._task = task_of(scope)
         self._watcher: asyncio.Task[None] | None = None
         self._fired = False
 
     async def __aenter__(self) -> None:
-        owner = asyncio.current_task()
-        assert owner is not None
-        self._owner: asyncio.Task[object] | None = owner
+        self._owner: asyncio.Task[object] | None = self._task
         if self._connection is None:
             self._watcher = asyncio.create_task(self._watch(), name="disconnect watcher")  # noqa: TID251 - see the top
         elif not self._connection.watch(self._leave):
@@ -336,6 +339,16 @@ def rendered_for(scope: Scope, error: HostlerError) -> Rendered:
 def header(scope: Scope, name: bytes) -> bytes:
     """Returns the first header called *name* (lower case), or b''."""
     return first_values(scope).get(name, b"")
+
+
+def task_of(scope: Scope) -> asyncio.Task[object]:
+    """Returns the task that serves *scope*, to whoever runs in it."""
+    task: asyncio.Task[object] | None = scope.get(TASK)
+    if task is None:
+        # Of another server than ours. To ask for it is not cheap before Python 3.12.
+        task = asyncio.current_task()
+        assert task is not None
+    return task
 
 
 def first_values(scope: Scope) -> dict[bytes, bytes]:

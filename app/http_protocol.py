@@ -30,7 +30,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from app.asgi import CONNECTION, FIRST_VALUES, UPGRADE
+from app.asgi import CONNECTION, FIRST_VALUES, TASK, UPGRADE
 from app.http_cycle import Cycle
 from app.turn import TurnEnd
 
@@ -256,7 +256,7 @@ class CorkedProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((cycle, self.app))
 
     def _serve(self, cycle: Cycle, app: ASGIApp) -> None:
-        cycle.task = task = self.loop.create_task(cycle.run(app))
+        cycle.task = cycle.scope[TASK] = task = self.loop.create_task(cycle.run(app))
         self.tasks.add(task)
 
     def on_body(self, body: bytes) -> None:

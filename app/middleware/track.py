@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from app.asgi import task_of
 from app.errors import Cancelled
 from app.middleware.answer import noted
 from app.telemetry.inflight import InFlight
@@ -40,8 +41,7 @@ class Track:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request. Raises Cancelled when an operator has ended it, and nobody else."""
-        task = asyncio.current_task()
-        assert task is not None
+        task = task_of(scope)
         inflight = self._inflight
         entry = inflight.enter(scope, task)
         answer, send = noted(scope, send)
