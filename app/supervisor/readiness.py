@@ -68,9 +68,11 @@ class News:
 
     async def wait(self, *, at_least_s: float, at_most_s: float) -> None:
         """Returns at the next news or after *at_most_s*, but not before *at_least_s* have passed."""
-        await anyio.sleep(at_least_s)
-        with anyio.move_on_after(at_most_s - at_least_s):
+        least_at = anyio.current_time() + at_least_s
+        # In this order, so that the loop wakes once where there is no news: a wake-up costs more than what it is for.
+        with anyio.move_on_after(at_most_s):
             await self._event.wait()
+            await anyio.sleep_until(least_at)
         self._event = anyio.Event()
 
 
