@@ -137,7 +137,7 @@ class Tail:
         kept = b"".join(self._older + self._younger)
         start = last_line_end(kept, before=max(len(kept) - self.SIZE, 0))
         event: Event = []
-        for line in reversed(kept[start:].splitlines()):
+        for line in _backwards(kept[start:]):
             if line.startswith(b"data:"):
                 event.insert(0, _value(line))
             elif not line and event:
@@ -145,6 +145,18 @@ class Tail:
                 event = []
         if event:
             yield event
+
+
+def _backwards(text: bytes) -> Iterator[bytes]:
+    """Yields the lines of *text*, the last one first; cut off a few at a time, since mostly the last few are all that is asked for."""
+    if b"\r" in text:
+        yield from reversed(text.splitlines())
+        return
+    lines = [text]
+    while lines:
+        text, *lines = text.rsplit(b"\n", 8)
+        yield from reversed(lines)
+    yield text
 
 
 def data_of(block: bytes) -> Event:
