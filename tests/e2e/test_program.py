@@ -126,7 +126,9 @@ def test_upstream_that_dies_before_its_answer_is_a_502(tmp_path: Path) -> None:
 
 
 def test_start_that_fails_is_told_to_the_client_and_its_log_to_the_operator(tmp_path: Path) -> None:
-    with hostler(tmp_path, "models:\n" + entry("a", "--exit-code", "7", "--exit-after", "0")) as program:
+    with hostler(
+        tmp_path, "models:\n" + entry("a", "--exit-code", "7", "--exit-after", "0", "--listen-delay", "60")
+    ) as program:
         answer = program.chat("a")
 
         assert answer.status_code == 500

@@ -98,7 +98,9 @@ def test_model_that_crashes_while_starting_is_not_spawned_for_every_request(tmp_
         return len(set(re.findall(r"fake upstream 'a' on port \d+, pid (\d+)", program.text())))
 
     def broken(number: int) -> str:
-        configuration.add("a", "--exit-code", "7", "--exit-after", "0", env=[f"NUMBER={number}"])
+        configuration.add(
+            "a", "--exit-code", "7", "--exit-after", "0", "--listen-delay", "60", env=[f"NUMBER={number}"]
+        )
         return json.dumps({**json.loads(configuration.text()), "logToStdout": "both"})
 
     configuration = Configuration()
