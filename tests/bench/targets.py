@@ -115,7 +115,7 @@ def _proxy(name: str, words: Sequence[str], folder: Path) -> Iterator[Target]:
 
 
 def config_text(times: Path) -> str:
-    """Returns a configuration with `MODELS`. times: where their servers write when they ended."""
+    """Returns a configuration with `MODELS`. times: where their servers write how long they took to load."""
     models = {
         model: {
             "cmd": shlex.join(upstream_command("${PORT}", times)),
