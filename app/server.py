@@ -26,7 +26,7 @@ from app.application import Application
 from app.asgi import MESSAGE_LIMIT
 from app.http_limits import LimitedProtocol
 from app.http_protocol import WebsocketProtocol
-from app.services import LAST_STOP_S, SHUTDOWN_S, Services
+from app.services import DRAIN_S, LAST_STOP_S, SHUTDOWN_S, Services
 
 EXIT_FATAL = 70
 """Exit code of a Hostler that could not go on (EX_SOFTWARE of sysexits.h)."""
@@ -42,8 +42,10 @@ COLLECT_AFTER = 20_000, 20, 20
 class Server(uvicorn.Server):
     """One server for one application."""
 
-    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+    def __init__(self, config: uvicorn.Config, services: Services, drain_s: float = DRAIN_S) -> None:
+        """Prepares. drain_s: seconds that requests under way get to finish when it is to end."""
         super().__init__(config)
+        self._drain_s = drain_s
         self.exit_code = 0
         self._services = services
         self._end = asyncio.Event()
@@ -69,7 +71,11 @@ class Server(uvicorn.Server):
         for server in self.servers:
             server.close()
         self._services.begin_drain()
-        await super().shutdown(sockets)
+        time_is_up = asyncio.get_running_loop().call_later(self._drain_s, self._services.end_drain)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            time_is_up.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as uvicorn calls it
         """Is the handler of SIGINT and SIGTERM."""

@@ -38,6 +38,9 @@ SHUTDOWN_S = 30.0
 LAST_STOP_S = 5.0
 """Seconds that models always get to stop, however long requests took to end."""
 
+DRAIN_S = SHUTDOWN_S - LAST_STOP_S - 1.0
+"""Seconds that requests under way get to finish. A second more, and the server cuts what has not been answered by then."""
+
 
 @dataclass(slots=True)
 class Services:
@@ -102,6 +105,10 @@ class Services:
         self.draining_since = time.monotonic()
         self.logs.close()
         self.bus.close()
+
+    def end_drain(self) -> None:
+        """Refuses who waits for a model, so that they are told so instead of being cut, and lets all models stop."""
+        self.supervisor.begin_shut_down()
 
     def kill(self) -> None:
         """Kills every upstream at once. For the second signal and for the end of a crashed Hostler."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import shlex
+import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 
@@ -15,7 +19,8 @@ from app.config.active import ActiveConfig
 from app.config.loader import load_text
 from app.http_limits import LimitedProtocol
 from app.middleware import resolve
-from app.server import TlsFiles, server_config
+from app.server import Server, TlsFiles, server_config
+from tests.fake_upstream import argv
 from tests.middleware.serving import served
 
 pytestmark = pytest.mark.anyio
@@ -237,3 +242,40 @@ async def test_error_bodies_are_the_golden_sample(client: httpx.AsyncClient) -> 
             separators=(",", ":"),
         ).encode()
     )
+
+
+@pytest.fixture
+def collector() -> Iterator[None]:
+    """Undoes what our server does to Python's garbage collection."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+@pytest.mark.usefixtures("collector")
+async def test_who_still_waits_for_a_model_when_time_is_up_is_told_so() -> None:
+    command = shlex.join(argv(0, "--health-hang")).replace("--port 0", "--port ${PORT}")
+    never = json.dumps({"models": {"never": {"cmd": command}}})
+    app = create_app(ActiveConfig(lambda _ports: load_text(never, "config.yaml", {})))
+    answers: list[httpx.Response] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Server(server_config(app), app.services, drain_s=0.01)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/chat/completions"
+
+        async def ask() -> None:
+            async with httpx.AsyncClient(timeout=60) as client:
+                answers.append(await client.post(url, json={"model": "never"}))
+
+        async with anyio.create_task_group() as group:
+            # `_serve` and not `serve`: that one would take over the signals of the test run.
+            group.start_soon(server._serve, [listener])
+            group.start_soon(ask)
+            with anyio.fail_after(60):
+                while not app.services.supervisor.view().waiting:
+                    await anyio.lowlevel.checkpoint()
+            server.end(0)
+
+    (answer,) = answers
+    assert answer.status_code == 503
+    assert "shutting down" in answer.text

@@ -188,12 +188,16 @@ class Supervisor:
         self._max_queued = catalog.max_queued
         self.post(Reconfigured(_terms(catalog), catalog.planner, _fairness(catalog)))
 
+    def begin_shut_down(self) -> None:
+        """Refuses what waits and what comes, and stops everything. Does not wait for that, and may be repeated."""
+        self.post(ShutDown())
+
     async def shut_down(self, limit_s: float) -> None:
         """Refuses what waits and what comes, stops everything, and returns when all is gone.
 
         limit_s: what is not gone by then is killed.
         """
-        self.post(ShutDown())
+        self.begin_shut_down()
         with anyio.move_on_after(limit_s) as limit:
             while self._instances:
                 await next(iter(self._instances.values())).gone.wait()
