@@ -25,8 +25,8 @@ import uvicorn
 from app.application import Application
 from app.asgi import MESSAGE_LIMIT
 from app.http_limits import LimitedProtocol
-from app.http_protocol import WebsocketProtocol
 from app.services import DRAIN_S, LAST_STOP_S, SHUTDOWN_S, Services
+from app.websocket_protocol import WebsocketProtocol
 
 EXIT_FATAL = 70
 """Exit code of a Hostler that could not go on (EX_SOFTWARE of sysexits.h)."""

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "app.monitor_cli": {"app.telemetry.performance", "monitors"},
     "app.simulate": {"app.config.catalog", "app.scheduler", "planners.protocol"},
     "app.main": {"app.application", "app.config"},
-    "app.server": {"app.application", "app.services", "app.http_limits", "app.http_protocol"},
+    "app.server": {"app.application", "app.services", "app.http_limits", "app.websocket_protocol"},
     "app.application": {"app.endpoints", "app.middleware", "app.services", "app.launchers", "app.scheduler", *SERVICES}
     | {"monitors"},
     "app.services": {"app.middleware.limit", "app.launchers", "app.reload", "app.preload", *SERVICES},
@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "app.http_limits": {"app.http_cycle", "app.http_protocol"},
     "app.http_protocol": {"app.http_cycle", "app.turn"},
     "app.http_cycle": set(),
+    "app.websocket_protocol": set(),
     "app.turn": set(),
     "app.engine": set(),
     # the path of a request

@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 
 from app.asgi import read_body, send_bytes
 from app.http_limits import LimitedProtocol
-from app.http_protocol import WebsocketProtocol
+from app.websocket_protocol import WebsocketProtocol
 from tests.middleware.serving import served
 
 pytestmark = pytest.mark.anyio

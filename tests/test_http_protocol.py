@@ -9,9 +9,10 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from app.asgi import read_body, send_json
-from app.http_protocol import CorkedProtocol, WebsocketProtocol
+from app.http_protocol import CorkedProtocol
 from app.middleware.errors import ErrorBoundary
 from app.middleware.upgrade import NoUpgrade
+from app.websocket_protocol import WebsocketProtocol
 from tests.middleware.serving import served
 
 pytestmark = pytest.mark.anyio

@@ -14,10 +14,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.asgi import ClientDisconnected, cancel_on_disconnect, read_body, send_bytes
 from app.errors import Cancelled
-from app.http_protocol import CorkedProtocol, WebsocketProtocol
+from app.http_protocol import CorkedProtocol
 from app.middleware.errors import ErrorBoundary
 from app.middleware.track import Track, track
 from app.telemetry.inflight import Entry, InFlight
+from app.websocket_protocol import WebsocketProtocol
 from tests.asgi import Reply, call
 from tests.middleware.serving import served
 
