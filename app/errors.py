@@ -180,6 +180,9 @@ class UpstreamTimeout(UpstreamError):
     status = 504
 
 
+CANCELLED = "the request was cancelled by the operator"
+
+
 class Cancelled(HostlerError):
     """The operator has ended the request. Source of the status: compatibility specification 4.6."""
 

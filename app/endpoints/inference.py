@@ -13,6 +13,7 @@ from app.asgi import FIRST_VALUES, cancel_on_disconnect
 from app.config.catalog import PeerModel
 from app.endpoints.table import ENDPOINTS, Source
 from app.exchange import KEY, Exchange
+from app.middleware.answer import ANSWER, Answer
 from app.middleware.limit import Admitted, ConcurrencyLimit, room_in_s
 from app.middleware.resolve import Resolve
 from app.proxy.forwarder import forward
@@ -58,7 +59,16 @@ class Inference:
             row = _STREAMS.get(exchange.path)
             if row is not None and row.grammar is not None:
                 standing = partial(_standing, self._supervisor, lease) if row.tells_loading else None
-                stream = LoadingStream(scope, send, model.id, row.grammar, standing, self._pace, self._clock)
+                stream = LoadingStream(
+                    scope,
+                    send,
+                    model.id,
+                    row.grammar,
+                    standing,
+                    self._pace,
+                    self._clock,
+                    is_cancelled=partial(_is_cancelled, scope),
+                )
                 await self._serve_telling(exchange, scope, receive, lease, stream)
                 return
         # Outside the lease, so that a client that hangs up while it is queued leaves the queue.
@@ -81,6 +91,12 @@ class Inference:
 
 _STREAMS = {row.upstream_path: row for row in ENDPOINTS if row.grammar is not None}
 """Rows whose streams may begin before the upstream's answer, by what the upstream is asked for."""
+
+
+def _is_cancelled(scope: Scope) -> bool:
+    """Returns whether an operator has cancelled the request."""
+    answer: Answer | None = scope.get(ANSWER)
+    return answer is not None and answer.entry is not None and answer.entry.cancelled
 
 
 def _standing(supervisor: Supervisor, lease: Lease) -> Standing | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from app.asgi import task_of
-from app.errors import Cancelled
+from app.errors import CANCELLED, Cancelled
 from app.middleware.answer import noted
 from app.telemetry.inflight import InFlight
 
@@ -58,4 +58,4 @@ class Track:
             inflight.leave(entry)
             # Whatever it ended by, from here on the task is not cancelled any more; unless somebody else wants it to be.
             if entry.cancelled and task.uncancel() == 0 and cancelled is not None:
-                raise Cancelled("the request was cancelled by the operator") from cancelled
+                raise Cancelled(CANCELLED) from cancelled

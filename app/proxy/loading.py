@@ -17,6 +17,7 @@ answered before costs a timer and no task (`app.asgi.Belated`).
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from app.asgi import Belated, header
-from app.errors import HostlerError, UpstreamError
+from app.errors import CANCELLED, Cancelled, HostlerError, UpstreamError
 from app.exchange import exchange_of
 from app.proxy.forwarder import StreamBroken
 from app.proxy.loading_text import Grammar, Standing, Story, comment, failure, message_of
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from starlette.types import Message, Scope, Send
 
 logger = logging.getLogger(__name__)
+
+LAST_WORD_S = 1.0
+"""Seconds that a client has to take in that its request was cancelled, before it is cut off."""
 
 REFUSAL_LIMIT = 64 << 10
 """Bytes read of an answer that cannot be passed on, for its message."""
@@ -80,10 +84,13 @@ class LoadingStream:
         standing: Callable[[], Standing | None] | None,
         pace: Pace = PACE,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        is_cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         """Sends nothing yet.
 
         standing: tells how the request stands; None: nothing is told but, after a silence, that it waits.
+        is_cancelled: says, when the request's task is cancelled, whether an operator did that: the client is still there then.
         """
         # for its whole life
         self._scope = scope
@@ -93,6 +100,7 @@ class LoadingStream:
         self._standing = standing
         self._pace = pace
         self._clock = clock
+        self._is_cancelled = is_cancelled
 
         # as things are
         self._writer = Belated(f"loading stream of {model}")
@@ -167,6 +175,10 @@ class LoadingStream:
         try:
             if self._refused and isinstance(exc, StreamBroken):
                 exc = self._upstreams_error()
+            elif isinstance(exc, asyncio.CancelledError) and not self._is_passing and self._is_cancelled():
+                with anyio.move_on_after(LAST_WORD_S):
+                    return await self._tell(Cancelled(CANCELLED))
+                return False
             if self._is_passing or not isinstance(exc, HostlerError):
                 return False
             return await self._tell(exc)

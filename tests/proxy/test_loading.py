@@ -15,6 +15,7 @@ from starlette.types import Message, Scope
 from app.asgi import Body
 from app.errors import BackingOff, UpstreamError
 from app.exchange import KEY
+from app.proxy import loading
 from app.proxy.forwarder import StreamBroken
 from app.proxy.loading import LoadingStream, Pace, Unfitting, plain
 from app.proxy.loading_text import Grammar, Holder, Standing, Story, comment, failure, message_of, span, waiting_for
@@ -232,7 +233,8 @@ def stream_to(client: Client, pace: Pace = BRISK, grammar: Grammar = Grammar.OPE
         "headers": [],
         KEY: more.get("exchange") or exchange_for("/", b"", Body(b"")),
     }
-    return LoadingStream(scope, client.send, "a", grammar, standing, pace)
+    is_cancelled: Callable[[], bool] = more.get("is_cancelled", lambda: False)
+    return LoadingStream(scope, client.send, "a", grammar, standing, pace, is_cancelled=is_cancelled)
 
 
 def writers() -> list[str]:
@@ -318,6 +320,36 @@ async def test_cancelled_request_leaves_no_writer(is_slow: bool) -> None:
                 await checkpoint()
         group.cancel_scope.cancel()
 
+    assert writers() == []
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_cancelled_by_the_operator_is_told_to_a_client_that_reads(
+    reads: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not reads:
+        monkeypatch.setattr(loading, "LAST_WORD_S", 0.01)
+    client = Client()
+    ended: list[str] = []
+
+    async def request() -> None:
+        try:
+            async with stream_to(client, is_cancelled=lambda: True):
+                await anyio.sleep_forever()
+        except asyncio.CancelledError:
+            ended.append("cut")
+            raise
+        ended.append("told")
+
+    task = asyncio.create_task(request())
+    await client.until(b"loading model")
+    if not reads:
+        client.reads = anyio.Event()
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert ended == ["told" if reads else "cut"]
+    assert (b"cancelled by the operator" in client.body) is reads
     assert writers() == []
 
 
