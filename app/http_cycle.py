@@ -56,15 +56,24 @@ class Cycle:
     """One request and its response: `receive` and `send` are what the application gets."""
 
     __slots__ = (
-        "_chunked", "_client", "_event", "_has_news", "_is_head", "_is_open", "_left", "_waits_for_continue", "body", "disconnected", "keep_alive",
-        "more_body", "response_complete", "response_started", "scope", "task",
+        "_chunked", "_client", "_event", "_has_news", "_is_head", "_is_old", "_is_open", "_left", "_waits_for_continue", "body", "disconnected", "keep_alive",
+        "more_body", "response_complete", "response_started", "task",
     )  # fmt: skip
 
-    def __init__(self, client: Client, scope: Scope, *, keep_alive: bool, expects_continue: bool) -> None:
+    def __init__(
+        self, client: Client, *, is_head: bool, is_old: bool, keep_alive: bool, expects_continue: bool
+    ) -> None:
+        """Begins.
+
+        is_old: whether the client speaks HTTP/1.0.
+
+        It does not hold its scope, where layers keep what holds `send`: such a circle would keep each request's bodies in memory until
+        the collector comes by.
+        """
         # the same for its whole life
         self._client = client
-        self.scope = scope
-        self._is_head = scope["method"] == "HEAD"
+        self._is_head = is_head
+        self._is_old = is_old
         self.task: asyncio.Task[None] | None = None
         """What serves it; set by who starts that."""
 
@@ -91,10 +100,10 @@ class Cycle:
         self._left = -1
         """Bytes of the body that were announced and are not sent yet; -1: none were announced."""
 
-    async def run(self, app: ASGIApp) -> None:
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
         """Serves it."""
         try:
-            await app(self.scope, self.receive, self.send)
+            await app(scope, self.receive, self.send)
         except BaseException:
             logger.exception("the application has failed")
             await self._apologise()
@@ -212,7 +221,7 @@ class Cycle:
             length = _value(head, b"\r\ncontent-length: ")
             if length is not None:
                 left = int(length)
-            elif self.scope["http_version"] == "1.0":
+            elif self._is_old:
                 keep_alive = False  # the end of the body is the connection's
             else:
                 chunked = True

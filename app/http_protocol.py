@@ -35,7 +35,7 @@ from app.turn import TurnEnd
 if TYPE_CHECKING:
     from collections import deque
 
-    from starlette.types import ASGIApp
+    from starlette.types import Scope
     from uvicorn import Config
     from uvicorn.server import ServerState
 
@@ -49,7 +49,7 @@ class CorkedProtocol(HttpToolsProtocol):
     """One client's connection."""
 
     cycle: Cycle | None  # type: ignore[assignment]  # ours
-    pipeline: deque[tuple[Cycle, ASGIApp]]  # type: ignore[assignment]
+    pipeline: deque[tuple[Cycle, Scope]]  # type: ignore[assignment]
     done: asyncio.Future[None]
     _of_all: dict[str, Any]
     """What is the same in the scopes of all requests of the connection."""
@@ -227,28 +227,30 @@ class CorkedProtocol(HttpToolsProtocol):
             "headers": self.headers,
             FIRST_VALUES: first,
         }
-        self.scope = scope  # type: ignore[assignment]  # what uvicorn has types for, and ours
         if self._refused_upgrade:
             scope[UPGRADE] = self._refused_upgrade
             self._refused_upgrade = b""
         if self._is_upgrade:
+            self.scope = scope  # type: ignore[assignment]  # what uvicorn has types for, and ours
             return
         before = self.cycle
+        is_old = version == "1.0"
         self.cycle = cycle = Cycle(
             self,
-            scope,
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            is_head=method == b"HEAD",
+            is_old=is_old,
+            keep_alive=not is_old and parser.should_keep_alive(),
             expects_continue=first.get(b"expect", b"").lower() == b"100-continue",
         )
         if before is None or before.response_complete:
-            self._serve(cycle, self.app)
+            self._serve(cycle, scope)
         else:
             # Asked before the last answer was complete: it waits for that.
             self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))
+            self.pipeline.appendleft((cycle, scope))
 
-    def _serve(self, cycle: Cycle, app: ASGIApp) -> None:
-        cycle.task = cycle.scope[TASK] = task = self.loop.create_task(cycle.run(app))
+    def _serve(self, cycle: Cycle, scope: Scope) -> None:
+        cycle.task = scope[TASK] = task = self.loop.create_task(cycle.run(self.app, scope))
         self.tasks.add(task)
 
     def on_body(self, body: bytes) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.bench.work import measure
 
-MOST = {"small": 5_500, "stream": 7_100}
+MOST = {"small": 5_600, "stream": 7_100}
 """Bytecodes, a few in a hundred above what it is. Who makes it less lowers these; who must raise them says why in docs/benchmarks.md."""
 
 
@@ -23,3 +23,4 @@ def test_request_is_no_more_work_than_it_was(kind: str) -> None:
     table = "\n".join(f"{each.bytecodes:9.1f} {each.calls:6.1f}  {each.name}" for each in work.functions[:40])
     assert any(each.name.endswith(" forward") for each in work.functions), table
     assert work.bytecodes <= MOST[kind], table
+    assert work.garbage < 1

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.work`: how much Python a request is: bytecodes and calls of Python functions on the loop's thread.
+"""`python -m tests.bench.work`: how much Python a request is: bytecodes and calls of Python functions on the loop's thread, and its garbage.
 
 Times differ from machine to machine and from minute to minute; these counts do not, so a change of a per cent can be seen, and a test can
 hold them (`tests/test_bench.py`). A whole Hostler serves real requests over real sockets; the interpreter calls us for every bytecode
@@ -9,6 +9,7 @@ decoding, system calls), and other threads, are not in it.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -47,6 +48,8 @@ class Work:
 
     functions: list[Function]
     """Those that do most come first."""
+    garbage: float
+    """Objects that it leaves behind in circles, which keep what they hold (bodies!) until the collector comes by."""
 
     @property
     def bytecodes(self) -> float:
@@ -65,7 +68,8 @@ def measure(kind: str, requests: int, connections: int = 32) -> Work:
     lines = done.stdout.splitlines()
     if done.returncode or not lines:
         raise TargetError("\n".join([f"exited with {done.returncode}", *lines[-5:], *done.stderr.splitlines()[-20:]]))
-    return Work([Function(*row) for row in json.loads(lines[-1])])
+    told = json.loads(lines[-1])
+    return Work([Function(*row) for row in told["functions"]], told["garbage"])
 
 
 class _Count:
@@ -108,7 +112,7 @@ def _short(path: str) -> str:
 def _serve(kind: str, requests: int, connections: int) -> int:
     """Is the process that is counted: Hostler in the main thread, who asks it in another one."""
     count = _Count()
-    rows: list[tuple[float, float, str]] = []
+    told: dict[str, object] = {}
     port = free_port()
 
     def load(number: int) -> None:
@@ -127,7 +131,10 @@ def _serve(kind: str, requests: int, connections: int) -> int:
             count.is_on = True
             load(requests)
             count.is_on = False
-            rows.extend(count.rows(requests))
+            gc.collect()
+            gc.disable()
+            load(requests)
+            told.update(functions=count.rows(requests), garbage=gc.collect() / requests)
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -141,8 +148,8 @@ def _serve(kind: str, requests: int, connections: int) -> int:
         sys.argv = ["hostler", "serve", "--config", str(config), "--listen", f"{HOST}:{port}"]
         code = main()
     sys.settrace(None)
-    print(json.dumps(rows))
-    return 0 if rows else code or 1
+    print(json.dumps(told))
+    return 0 if told else code or 1
 
 
 def main() -> int:
@@ -160,6 +167,7 @@ def main() -> int:
     print(
         f"{work.bytecodes:.0f} bytecodes and {work.calls:.0f} calls of Python functions for each of {options.requests}"
     )
+    print(f"{work.garbage:.1f} objects each are left to the garbage collector")
     print("\nbytecodes  calls")
     for each in work.functions[: options.rows]:
         print(f"{each.bytecodes:9.1f} {each.calls:6.1f}  {each.name}")

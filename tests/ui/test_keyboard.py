@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.program import Program
 from tests.ui.browsing import Site
@@ -153,3 +156,77 @@ def test_a_message_is_sent_and_its_answer_stopped(site: Site) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_label("What it took")).to_contain_text("stopped by you")
     expect(page.get_by_role("textbox", name="Message")).to_be_focused()
+
+
+@contextmanager
+def without_commands(site: Site) -> Iterator[Page]:
+    """Opens a page whose palette has nothing to offer yet: the module that knows the commands comes when the block ends."""
+    held: list[Route] = []
+    site.page.route("**/state/commands.js", lambda route: held.append(route))
+    page = site.open("/activity")
+    with page.expect_request("**/state/commands.js"):
+        yield page
+    page.evaluate("'the request is with us'")
+    for route in held:
+        route.continue_()
+    assert held
+
+
+def test_what_is_typed_before_the_palette_has_its_commands_is_not_lost(site: Site) -> None:
+    with without_commands(site) as page:
+        sidebar = page.locator(".shell").get_attribute("class")
+        page.keyboard.press("Control+k")
+        # "[" and "?" alone are other shortcuts, of the page.
+        page.keyboard.type("[?")
+        page.keyboard.press("Backspace")
+        page.keyboard.press("Backspace")
+        page.keyboard.type("load qwen")
+        page.keyboard.press("Enter")
+
+        field = page.get_by_role("combobox", name="Search commands")
+        expect(field).to_have_value("load qwen")
+        expect(field).to_be_focused()
+        expect(page.get_by_role("dialog", name="Commands").get_by_role("status")).to_contain_text("once the commands")
+        assert site.violations() == []
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.goto(f"{site.program.url}/ui/models")
+    expect(page.get_by_role("button", name="Unload qwen")).to_be_visible()
+    assert page.locator(".shell").get_attribute("class") == sidebar
+
+
+def test_a_profile_is_chosen_in_the_first_moment_of_a_visit(site: Site) -> None:
+    """The commands are there before the profiles are: Enter waits for both."""
+    site.page.goto(f"{site.program.url}/ui/models")
+    site.page.keyboard.press("Control+k")
+    site.page.keyboard.type("profile night")
+    site.page.keyboard.press("Enter")
+    expect(site.page.get_by_role("dialog")).to_have_count(0)
+    expect(site.page.get_by_label("Profile", exact=True)).to_have_value("night")
+
+
+def test_the_arrows_pressed_before_the_palette_has_its_commands_count(site: Site) -> None:
+    with without_commands(site) as page:
+        page.keyboard.press("/")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowUp")
+    options = page.get_by_role("dialog").get_by_role("option")
+    expect(options.nth(1)).to_have_attribute("aria-selected", "true")
+    field = page.get_by_role("combobox", name="Search commands")
+    expect(field).to_have_attribute("aria-activedescendant", options.nth(1).get_attribute("id") or "")
+    expect(field).to_be_focused()
+    assert site.violations() == []
+
+
+def test_escape_closes_the_palette_before_it_has_its_commands(site: Site) -> None:
+    with without_commands(site) as page:
+        tab_to(page, "Filters")
+        page.keyboard.press("Control+k")
+        page.keyboard.type("models")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("combobox", name="Search commands")).to_have_value("models")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(page.get_by_role("button", name="Filters")).to_be_focused()
+    page.wait_for_load_state("networkidle")
+    expect(page).to_have_url(f"{site.program.url}/ui/activity")

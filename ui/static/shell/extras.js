@@ -2,13 +2,14 @@ import { html, useEffect, useState } from "../html.js";
 import { wordsFor } from "../state/api.js";
 import { toast } from "../state/toasts.js";
 import { paletteOpen, shortcutsOpen } from "./open.js";
+import { CommandPalette } from "./palette.js";
 
-/** When the page has settled: the palette is then there at once, even while Hostler is away. */
+/** When the page has settled: the list is then there at once, even while Hostler is away. */
 const LATER_MS = 4000;
 
-const fetched = () => Promise.all([import("./palette.js"), import("./shortcuts.js")]);
+const fetched = () => Promise.all([import("./palette-list.js"), import("./shortcuts.js")]);
 
-/** The command palette and the list of keys. Nobody needs them in the first second, so they come afterwards. */
+/** The command palette and the list of keys. Nobody needs what they list in the first second, so that comes afterwards. */
 export function Extras() {
   const [parts, setParts] = useState(/** @type {Awaited<ReturnType<typeof fetched>> | null} */ (null));
   const wanted = paletteOpen.value || shortcutsOpen.value;
@@ -18,9 +19,8 @@ export function Extras() {
     const timer = setTimeout(fetchParts, wanted ? 0 : LATER_MS);
     return () => clearTimeout(timer);
   }, [wanted, parts]);
-  if (!parts) return null;
-  const [{ CommandPalette }, { Shortcuts }] = parts;
-  return html`<${CommandPalette} /><${Shortcuts} />`;
+  const [commands, keys] = parts ?? [];
+  return html`<${CommandPalette} list=${commands?.PaletteList} />${keys && html`<${keys.Shortcuts} />`}`;
 }
 
 /** @param {unknown} error */

@@ -1,4 +1,4 @@
-import { html, useEffect } from "../html.js";
+import { html, useLayoutEffect } from "../html.js";
 import { Toasts } from "../components/toasts.js";
 import { stored } from "../state/settings.js";
 import { Banners } from "./banners.js";
@@ -41,7 +41,8 @@ function pressed(event) {
 
 /** Everything around the view: navigation, header, banners, messages, the command palette. */
 export function Shell() {
-  useEffect(() => {
+  // Not after the first paint: who sees the page may press a key.
+  useLayoutEffect(() => {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, []);

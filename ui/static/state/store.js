@@ -54,6 +54,7 @@ export const performanceSample = /** @type {ReadonlySignal<State["performance"]>
 export { performanceSample as performance };
 
 const _known = signal(false);
+const _named = signal(false);
 const _asOf = signal(/** @type {number | null} */ (null));
 const _connections = signal(0);
 const _profiles = signal(/** @type {import("../types.js").Profile[]} */ ([]));
@@ -62,6 +63,8 @@ const _version = signal(/** @type {import("../types.js").Version | null} */ (nul
 
 /** False until it has been told for the first time how things stand: an empty list means nothing before that. */
 export const known = /** @type {ReadonlySignal<boolean>} */ (_known);
+/** False until what events do not tell has been asked for, too: an empty list of profiles means nothing before that. */
+export const named = /** @type {ReadonlySignal<boolean>} */ (_named);
 /** When the last news came, in epoch ms, of a line that is not open; null while it is, and before the first. */
 export const asOf = /** @type {ReadonlySignal<number | null>} */ (_asOf);
 /** How many connections there have been: what is fetched once for each reads it. */
@@ -188,6 +191,7 @@ async function fetchNames() {
       _selectors.value = selectorsOf(answer.data ?? []);
     }),
   ]);
+  _named.value = true;
 }
 
 /**
