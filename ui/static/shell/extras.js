@@ -1,15 +1,19 @@
 import { html, useEffect, useState } from "../html.js";
+import { Dialog } from "../components/dialog.js";
 import { wordsFor } from "../state/api.js";
 import { toast } from "../state/toasts.js";
 import { paletteOpen, shortcutsOpen } from "./open.js";
-import { CommandPalette } from "./palette.js";
+import { PaletteField } from "./palette.js";
 
 /** When the page has settled: the list is then there at once, even while Hostler is away. */
 const LATER_MS = 4000;
 
 const fetched = () => Promise.all([import("./palette-list.js"), import("./shortcuts.js")]);
 
-/** The command palette and the list of keys. Nobody needs what they list in the first second, so that comes afterwards. */
+/**
+ * The command palette and the list of keys. Nobody needs what they list in the first second, so that comes afterwards;
+ * the palette's field is there at once, so that no key is lost.
+ */
 export function Extras() {
   const [parts, setParts] = useState(/** @type {Awaited<ReturnType<typeof fetched>> | null} */ (null));
   const wanted = paletteOpen.value || shortcutsOpen.value;
@@ -20,7 +24,13 @@ export function Extras() {
     return () => clearTimeout(timer);
   }, [wanted, parts]);
   const [commands, keys] = parts ?? [];
-  return html`<${CommandPalette} list=${commands?.PaletteList} />${keys && html`<${keys.Shortcuts} />`}`;
+  const close = () => (paletteOpen.value = false);
+  return html`
+    <${Dialog} open=${paletteOpen.value} onClose=${close} title="Commands" class="palette">
+      <${PaletteField} list=${commands?.PaletteList} onDone=${close} />
+    <//>
+    ${keys && html`<${keys.Shortcuts} />`}
+  `;
 }
 
 /** @param {unknown} error */

@@ -1,52 +1,21 @@
 import { html, useId, useState } from "../html.js";
-import { Dialog } from "../components/dialog.js";
 import { Icon } from "../components/icon.js";
-import { paletteOpen } from "./open.js";
 
-/** @typedef {typeof import("./palette-list.js").PaletteList} PaletteList */
-
-/** What the list below the field does something at. */
-const LIST_KEYS = ["ArrowDown", "ArrowUp", "PageDown", "PageUp", "Enter"];
+/** What the list does something at. */
+const KEYS = /^(Arrow(Down|Up)|Page(Down|Up)|Enter)$/;
 
 /**
- * Everything one can do from anywhere, found by a few letters.
+ * A combobox over a listbox: the focus stays in the field, the arrow keys move the choice below. Keys wait for the list.
  *
- * The field is there at once, so that no key is lost; the list comes when it has been fetched.
- *
- * @param {{ list: PaletteList | undefined }} props
+ * @param {{ list?: typeof import("./palette-list.js").PaletteList, onDone: () => void }} props  list: once it is there
  */
-export function CommandPalette({ list }) {
-  const close = () => (paletteOpen.value = false);
-  return html`
-    <${Dialog} open=${paletteOpen.value} onClose=${close} title="Commands" class="palette">
-      <${Search} list=${list} onDone=${close} />
-    <//>
-  `;
-}
-
-/**
- * A combobox over a listbox: the focus stays in the field, the arrow keys move the choice below.
- *
- * @param {{ list: PaletteList | undefined, onDone: () => void }} props
- */
-function Search({ list: List, onDone }) {
+export function PaletteField({ list: List, onDone }) {
   const [query, setQuery] = useState("");
   const [chosen, setChosen] = useState(/** @type {string | undefined} */ (undefined));
-  // Keys wait here for the list, which takes them as soon as it can.
   const [keys, setKeys] = useState(/** @type {string[]} */ ([]));
   const id = useId();
   const isEntered = keys.includes("Enter");
-  /** @param {Event & { currentTarget: HTMLInputElement }} event */
-  const typed = (event) => {
-    setQuery(event.currentTarget.value);
-    setKeys([]);
-  };
-  /** @param {KeyboardEvent} event */
-  const pressed = (event) => {
-    if (!LIST_KEYS.includes(event.key)) return;
-    event.preventDefault();
-    if (!isEntered) setKeys((before) => [...before, event.key]);
-  };
+  const taken = () => setKeys([]);
   return html`
     <div class="palette-field">
       <${Icon} name="search" />
@@ -54,7 +23,7 @@ function Search({ list: List, onDone }) {
         type="text"
         role="combobox"
         aria-label="Search commands"
-        aria-expanded=${String(Boolean(List))}
+        aria-expanded=${String(!!List)}
         aria-autocomplete="list"
         aria-controls=${List && `${id}-list`}
         aria-activedescendant=${chosen}
@@ -64,13 +33,20 @@ function Search({ list: List, onDone }) {
         spellcheck=${false}
         readonly=${isEntered}
         value=${query}
-        onInput=${typed}
-        onKeyDown=${pressed}
+        onInput=${(/** @type {Event & { currentTarget: HTMLInputElement }} */ event) => {
+          setQuery(event.currentTarget.value);
+          taken();
+        }}
+        onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
+          if (!KEYS.test(event.key)) return;
+          event.preventDefault();
+          if (!isEntered) setKeys([...keys, event.key]);
+        }}
       />
       <kbd>Esc</kbd>
     </div>
     ${List
-      ? html`<${List} id=${id} query=${query} keys=${keys} onKeys=${() => setKeys([])} onChosen=${setChosen} onDone=${onDone} />`
+      ? html`<${List} ...${{ id, query, keys, onDone }} onKeys=${taken} onChosen=${setChosen} />`
       : html`<p class="palette-none" role="status">${isEntered ? "Runs once the commands are here" : "Fetching the commands"}…</p>`}
   `;
 }
