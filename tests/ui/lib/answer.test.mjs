@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { AnswerReader } from "../../../ui/static/lib/answer.js";
 
 /** Returns what is read of *stream*, given in pieces of *size* characters. */
-function read(dialect, stream, size = stream.length) {
-  const answer = new AnswerReader(dialect);
+function read(stream, size = stream.length) {
+  const answer = new AnswerReader();
   for (let start = 0; start < stream.length; start += size) answer.push(stream.slice(start, start + size));
   answer.end();
   return answer;
@@ -31,7 +31,7 @@ const CHAT =
 
 test("a chat is read wherever it is cut", () => {
   for (const size of [1, 2, 3, 7, 50, CHAT.length]) {
-    const answer = read("chat", CHAT, size);
+    const answer = read(CHAT, size);
 
     assert.equal(answer.content, "Hello Wörld");
     assert.equal(answer.reasoning, "Hm, well.");
@@ -43,7 +43,6 @@ test("a chat is read wherever it is cut", () => {
 
 test("messages: thoughts, text, a tool and the usage of both ends", () => {
   const answer = read(
-    "messages",
     named({ type: "message_start", message: { model: "m", usage: { input_tokens: 11, output_tokens: 1 } } }) +
       named({ type: "content_block_start", index: 0, content_block: { type: "thinking", thinking: "" } }) +
       named({ type: "content_block_delta", index: 0, delta: { type: "thinking_delta", thinking: "Hm." } }) +
@@ -70,7 +69,6 @@ test("messages: thoughts, text, a tool and the usage of both ends", () => {
 test("responses: thoughts, text and the usage at the end", () => {
   const usage = { input_tokens: 3, input_tokens_details: { cached_tokens: 1 }, output_tokens: 2 };
   const answer = read(
-    "responses",
     named({ type: "response.created", response: { model: "m", usage: null, error: null } }) +
       named({ type: "response.reasoning_text.delta", delta: "Hm." }) +
       named({ type: "response.output_text.delta", delta: "Yes" }) +
@@ -86,7 +84,6 @@ test("responses: thoughts, text and the usage at the end", () => {
 test("a chat's tool calls are put together from their pieces", () => {
   const piece = (index, call) => delta({ tool_calls: [{ index, ...call }] });
   const answer = read(
-    "chat",
     piece(0, { id: "x", function: { name: "a", arguments: "" } }) +
       piece(0, { function: { arguments: "{}" } }) +
       piece(1, { id: "y", function: { name: "b", arguments: "[]" } }),
@@ -108,7 +105,7 @@ const LOADING =
 const LOADED = delta({ reasoning_content: "." }) + delta({ reasoning_content: "\nDone! (3.14s)\n━━━━━\n \n" });
 
 test("the text of a loading model is a status and no thought", () => {
-  const answer = new AnswerReader("chat");
+  const answer = new AnswerReader();
   answer.push(LOADING);
 
   assert.deepEqual([answer.loading, answer.reasoning, answer.hasBegun], ["waiting for b; about 12 s", "", false]);
@@ -124,7 +121,7 @@ test("llama-swap's loading text, five characters at a time, is told from thought
     const pieces = text.match(new RegExp(`[^]{1,${size}}`, "g"));
 
     assert.equal(
-      read("chat", pieces.map((piece) => delta({ reasoning_content: piece })).join("")).reasoning,
+      read(pieces.map((piece) => delta({ reasoning_content: piece })).join("")).reasoning,
       "I think ━━━━━ so.",
     );
   }
@@ -132,16 +129,16 @@ test("llama-swap's loading text, five characters at a time, is told from thought
 
 test("thoughts that begin with a piece of the marker are thoughts", () => {
   assert.equal(
-    read("chat", delta({ reasoning_content: "━━" }) + delta({ reasoning_content: " so" })).reasoning,
+    read(delta({ reasoning_content: "━━" }) + delta({ reasoning_content: " so" })).reasoning,
     "━━ so",
   );
-  assert.equal(read("chat", delta({ reasoning_content: "━━" })).reasoning, "━━");
+  assert.equal(read(delta({ reasoning_content: "━━" })).reasoning, "━━");
 });
 
 test("pings with a status, and comments, say what is waited for", () => {
-  const messages = new AnswerReader("messages");
+  const messages = new AnswerReader();
   messages.push(named({ type: "ping", status: "loading qwen" }));
-  const responses = new AnswerReader("responses");
+  const responses = new AnswerReader();
   responses.push(": waiting for b; about 12 s\n\n");
 
   assert.equal(messages.loading, "loading qwen");
@@ -151,11 +148,11 @@ test("pings with a status, and comments, say what is waited for", () => {
 test("errors in a stream, in each API's words", () => {
   const error = { message: "gone", type: "server_error" };
 
-  assert.equal(read("chat", delta({ content: "a" }) + event({ src: "llama-swap", error })).error, "gone");
-  assert.equal(read("chat", `${LOADING}${JSON.stringify({ error })}`).error, "gone");
-  assert.equal(read("messages", named({ type: "error", error })).error, "gone");
-  assert.equal(read("responses", named({ type: "error", message: "gone", code: "x" })).error, "gone");
-  assert.equal(read("responses", named({ type: "response.failed", response: { error } })).error, "gone");
+  assert.equal(read(delta({ content: "a" }) + event({ src: "llama-swap", error })).error, "gone");
+  assert.equal(read(`${LOADING}${JSON.stringify({ error })}`).error, "gone");
+  assert.equal(read(named({ type: "error", error })).error, "gone");
+  assert.equal(read(named({ type: "error", message: "gone", code: "x" })).error, "gone");
+  assert.equal(read(named({ type: "response.failed", response: { error } })).error, "gone");
 });
 
 test("thoughts between tags at the beginning are no part of the answer", () => {
@@ -164,33 +161,33 @@ test("thoughts between tags at the beginning are no part of the answer", () => {
     delta({ content: "nk>\nHm.</th" }) +
     delta({ content: "ink>\n\n" }) +
     delta({ content: "Yes." });
-  const answer = read("chat", stream);
+  const answer = read(stream);
 
   assert.deepEqual([answer.reasoning, answer.content], ["Hm.", "Yes."]);
 });
 
 test("tags in the middle of an answer are text", () => {
-  assert.equal(read("chat", delta({ content: "The tag <think> opens." })).content, "The tag <think> opens.");
-  assert.equal(read("chat", delta({ content: "<th" })).content, "<th");
+  assert.equal(read(delta({ content: "The tag <think> opens." })).content, "The tag <think> opens.");
+  assert.equal(read(delta({ content: "<th" })).content, "<th");
 });
 
 test("a stream without its end is not complete", () => {
-  assert.equal(read("chat", delta({ content: "Hel" })).complete, false);
+  assert.equal(read(delta({ content: "Hel" })).complete, false);
 });
 
 test("an answer in one piece is read in each API", () => {
-  const whole = (dialect, document) => {
-    const answer = new AnswerReader(dialect);
+  const whole = (document) => {
+    const answer = new AnswerReader();
     answer.whole(JSON.stringify(document));
     return [answer.reasoning, answer.content, answer.stopReason, answer.complete];
   };
 
   assert.deepEqual(
-    whole("chat", { choices: [{ message: { content: "Yes.", reasoning_content: "Hm." }, finish_reason: "stop" }] }),
+    whole({ choices: [{ message: { content: "Yes.", reasoning_content: "Hm." }, finish_reason: "stop" }] }),
     ["Hm.", "Yes.", "stop", true],
   );
   assert.deepEqual(
-    whole("messages", {
+    whole({
       type: "message",
       content: [
         { type: "thinking", thinking: "Hm." },
@@ -201,7 +198,7 @@ test("an answer in one piece is read in each API", () => {
     ["Hm.", "Yes.", "end_turn", true],
   );
   assert.deepEqual(
-    whole("responses", {
+    whole({
       object: "response",
       status: "completed",
       output: [
@@ -223,7 +220,7 @@ test("documents of the wrong shape are passed over", () => {
     { choices: [{ delta: { content: 7, tool_calls: [3] } }] },
     { usage: "x" },
   ];
-  const answer = read("chat", odd.map(event).join("") + "data: {broken\n\n" + delta({ content: "Yes." }));
+  const answer = read(odd.map(event).join("") + "data: {broken\n\n" + delta({ content: "Yes." }));
 
   assert.deepEqual([answer.content, answer.error], ["Yes.", ""]);
 });

@@ -7,13 +7,13 @@
 
 import { EventStream } from "./event-stream.js";
 import { LoadingText } from "./loading-text.js";
+import { isObject, number, parsed, saidIn, string } from "./said.js";
 import { ThinkTags } from "./think-tags.js";
 
-/** @typedef {import("./dialects.js").DialectName} DialectName */
 /** @typedef {{ id: string, name: string, arguments: string }} ToolCall */
 /** @typedef {{ input: number, output: number, cached: number }} Usage - tokens, -1: not told */
 /** @typedef {{ promptPerSecond: number, perSecond: number }} Timings - the server's own figures, -1: not told */
-/** @typedef {Record<string, any>} Json - a document from outside: whatever is read from it is looked at first */
+/** @typedef {import("./said.js").Json} Json */
 
 export class AnswerReader {
   content = "";
@@ -37,12 +37,6 @@ export class AnswerReader {
   #stream = new EventStream();
   #loadingText = new LoadingText();
   #tags = new ThinkTags();
-  #dialect;
-
-  /** @param {DialectName} dialect */
-  constructor(dialect) {
-    this.#dialect = dialect;
-  }
 
   /** Whether the model has said anything yet. */
   get hasBegun() {
@@ -81,7 +75,7 @@ export class AnswerReader {
       this.error = errorOf(document);
     } else {
       this.#figures(document);
-      READERS[this.#dialect](this, document, { speak: (words, isThought) => this.#say(words, isThought) });
+      this.#hear(document);
       this.end();
       this.complete = true;
     }
@@ -105,8 +99,23 @@ export class AnswerReader {
       return;
     }
     this.#figures(document);
-    READERS[this.#dialect](this, document, { speak: (words, isThought) => this.#say(words, isThought) });
+    // Hostler's addition: what the request waits for.
+    if (document.type === "ping" && !this.hasBegun) this.loading = string(document.status) || this.loading;
+    this.#hear(document);
     if (this.hasBegun) this.loading = "";
+  }
+
+  /** @param {Json} document */
+  #hear(document) {
+    const pieces = saidIn(document) ?? [];
+    // Of several answers one is shown.
+    for (const piece of pieces.filter(({ choice }) => choice === pieces[0]?.choice)) {
+      this.#say(piece.reasoning, true);
+      this.#say(piece.content, false);
+      for (const call of piece.calls) addCall(this.toolCalls, call);
+      this.stopReason = piece.detail || piece.stop || this.stopReason;
+      this.complete ||= piece.isEnd;
+    }
   }
 
   /**
@@ -145,157 +154,17 @@ export class AnswerReader {
   }
 }
 
-/** @typedef {{ speak: (words: string, isThought: boolean) => void }} Voice */
-
-/** @type {Record<DialectName, (answer: AnswerReader, document: Json, voice: Voice) => void>} */
-const READERS = { chat: readChat, messages: readMessages, responses: readResponses };
-
 /**
- * @param {AnswerReader} answer
- * @param {Json} document
- * @param {Voice} voice
+ * @param {ToolCall[]} calls
+ * @param {import("./said.js").CallPiece} piece
  */
-function readChat(answer, document, { speak }) {
-  const choice = Array.isArray(document.choices) ? document.choices.find(isObject) : undefined;
-  if (!choice) return;
-  const delta = isObject(choice.delta) ? choice.delta : isObject(choice.message) ? choice.message : {};
-  // vLLM and others say `reasoning`, everybody else `reasoning_content`.
-  speak(string(delta.reasoning_content) || string(delta.reasoning), true);
-  // `text` is what /v1/completions says.
-  speak(string(delta.content) || string(delta.refusal) || string(choice.text), false);
-  for (const call of Array.isArray(delta.tool_calls) ? delta.tool_calls.filter(isObject) : []) {
-    const piece = isObject(call.function) ? call.function : {};
-    addCall(answer, number(call.index), string(call.id), string(piece.name), string(piece.arguments));
-  }
-  if (typeof choice.finish_reason === "string") {
-    answer.stopReason = choice.finish_reason;
-    answer.complete = true;
-  }
-}
-
-/**
- * @param {AnswerReader} answer
- * @param {Json} document
- * @param {Voice} voice
- */
-function readMessages(answer, document, { speak }) {
-  const delta = isObject(document.delta) ? document.delta : {};
-  switch (document.type) {
-    case "ping":
-      // Hostler's addition: what the request waits for.
-      if (typeof document.status === "string" && !answer.hasBegun) answer.loading = document.status;
-      break;
-    case "content_block_start":
-      readBlock(answer, isObject(document.content_block) ? document.content_block : {}, number(document.index), speak);
-      break;
-    case "content_block_delta":
-      speak(string(delta.thinking), true);
-      speak(string(delta.text), false);
-      if (typeof delta.partial_json === "string") addCall(answer, number(document.index), "", "", delta.partial_json);
-      break;
-    case "message_delta":
-      answer.stopReason = string(delta.stop_reason) || answer.stopReason;
-      break;
-    case "message_stop":
-      answer.complete = true;
-      break;
-    case "message":
-      answer.stopReason = string(document.stop_reason);
-      for (const [index, block] of Array.isArray(document.content) ? document.content.entries() : []) {
-        if (isObject(block)) readBlock(answer, block, index, speak);
-      }
-  }
-}
-
-/**
- * @param {AnswerReader} answer
- * @param {Json} block
- * @param {number} index
- * @param {Voice["speak"]} speak
- */
-function readBlock(answer, block, index, speak) {
-  speak(string(block.thinking), true);
-  speak(string(block.text), false);
-  if (block.type === "tool_use") {
-    const isGiven = isObject(block.input) && Object.keys(block.input).length > 0;
-    addCall(answer, index, string(block.id), string(block.name), isGiven ? JSON.stringify(block.input) : "");
-  }
-}
-
-/**
- * @param {AnswerReader} answer
- * @param {Json} document
- * @param {Voice} voice
- */
-function readResponses(answer, document, { speak }) {
-  switch (document.type) {
-    case "response.reasoning_text.delta":
-    case "response.reasoning_summary_text.delta":
-      speak(string(document.delta), true);
-      break;
-    case "response.output_text.delta":
-    case "response.refusal.delta":
-      speak(string(document.delta), false);
-      break;
-    case "response.output_item.added":
-      if (isObject(document.item) && document.item.type === "function_call") {
-        const { id, name } = document.item;
-        addCall(answer, number(document.output_index), string(id), string(name), string(document.item.arguments));
-      }
-      break;
-    case "response.function_call_arguments.delta":
-      addCall(answer, number(document.output_index), "", "", string(document.delta));
-      break;
-    case "response.completed":
-    case "response.incomplete":
-      answer.complete = true;
-      answer.stopReason = endOf(document.response);
-      break;
-    default:
-      if (document.object === "response") readResponse(answer, document, speak);
-  }
-}
-
-/**
- * Reads a response that came in one piece.
- *
- * @param {AnswerReader} answer
- * @param {Json} response
- * @param {Voice["speak"]} speak
- */
-function readResponse(answer, response, speak) {
-  answer.stopReason = endOf(response);
-  for (const [index, item] of Array.isArray(response.output) ? response.output.entries() : []) {
-    if (!isObject(item)) continue;
-    if (item.type === "function_call") {
-      addCall(answer, index, string(item.call_id), string(item.name), string(item.arguments));
-    }
-    const parts = [item.summary, item.content].flatMap((list) => (Array.isArray(list) ? list.filter(isObject) : []));
-    for (const part of parts) speak(string(part.text) || string(part.refusal), item.type === "reasoning");
-  }
-}
-
-/** @param {unknown} response */
-function endOf(response) {
-  if (!isObject(response)) return "";
-  const details = isObject(response.incomplete_details) ? response.incomplete_details : {};
-  return string(details.reason) || string(response.status);
-}
-
-/**
- * @param {AnswerReader} answer
- * @param {number} index
- * @param {string} id
- * @param {string} name
- * @param {string} text
- */
-function addCall(answer, index, id, name, text) {
+function addCall(calls, { index, id, name, arguments: more }) {
   const key = String(Math.max(index, 0));
-  const known = answer.toolCalls.find((call) => call.id === key || (id !== "" && call.id === id));
+  const known = calls.find((call) => call.id === key || (id !== "" && call.id === id));
   const call = known ?? { id: key, name: "", arguments: "" };
-  if (!known) answer.toolCalls.push(call);
+  if (!known) calls.push(call);
   call.name ||= name;
-  call.arguments += text;
+  call.arguments += more;
 }
 
 /**
@@ -344,35 +213,4 @@ function counted(usage, before) {
     output: told.output < 0 ? before.output : told.output,
     cached: told.cached < 0 ? before.cached : told.cached,
   };
-}
-
-/**
- * @param {string} text
- * @returns {Json | null}
- */
-function parsed(text) {
-  try {
-    const document = JSON.parse(text);
-    return isObject(document) ? document : null;
-  } catch {
-    return null;
-  }
-}
-
-/**
- * @param {unknown} value
- * @returns {value is Json}
- */
-function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** @param {unknown} value */
-function string(value) {
-  return typeof value === "string" ? value : "";
-}
-
-/** @param {unknown} value */
-function number(value) {
-  return typeof value === "number" && Number.isFinite(value) ? value : -1;
 }

@@ -53,7 +53,7 @@ export class Asking {
   constructor(dialect, question) {
     this.dialect = dialect;
     this.model = question.model;
-    this.#reader = new AnswerReader(dialect);
+    this.#reader = new AnswerReader();
     this.finished = this.#run(buildRequest(dialect, question));
   }
 
