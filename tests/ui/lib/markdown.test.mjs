@@ -4,6 +4,7 @@ import { Marked } from "../../../node_modules/marked/lib/marked.esm.js";
 import { Blocks } from "../../../ui/static/lib/markdown-blocks.js";
 import { htmlAsText, linkHtml, linkTarget, pictureHtml } from "../../../ui/static/lib/markdown-html.js";
 import { mathExtensions } from "../../../ui/static/lib/markdown-math.js";
+import { isDue, keptParts, partsOf, without } from "../../../ui/static/lib/markdown-open.js";
 
 const ORIGIN = "http://127.0.0.1:8080";
 const marked = new Marked({ gfm: true, breaks: true }).use({ extensions: mathExtensions });
@@ -158,4 +159,117 @@ test("another text begins anew", () => {
     blocks.read("Else.", true).map(({ raw }) => raw),
     ["Else."],
   );
+});
+
+test("as many blocks are read as arrive and as are being written, however long the text is", () => {
+  const counts = [10, 100].map((length) => {
+    let read = 0;
+    let events = 0;
+    const blocks = new Blocks((text) => {
+      const tokens = marked.lexer(text);
+      read += tokens.filter(({ type }) => type !== "space").length;
+      return tokens;
+    });
+    const text = `A paragraph of **some** words, $x$ and \`code\`.\n\n- one\n- two\n\n`.repeat(length);
+    for (let at = 0; at <= text.length; at += 7, events++) blocks.read(text.slice(0, at), true);
+    const all = marked.lexer(text).filter(({ type }) => type !== "space").length;
+
+    assert.ok(read <= events + 4 * all, `${read} blocks read for ${events} events and ${all} blocks`);
+    return read / events;
+  });
+
+  assert.ok(counts[1] < counts[0] * 1.1, `${counts}`);
+});
+
+const OPEN = [
+  "- one\n- **two** of\n  them\n- $x$ and\n\n  more\n- [ ] task\n- [x] done\n  1. inner\n  2. second\n\n- after\n* other",
+  "3. three\n4. four `code`\n\n5. five\n   > quoted\n6. ```js\n   let a;\n   ```\n7. [a](https://example.org) *b*\n",
+  "- a\n- b\n\n\n- c\n\n# Title\n\n- d",
+  "| a | b |\n|---|:-:|\n| 1 | *2* |\n| $x$ | `3` |\n| only\n| 4 | 5 | 6 |\n\nwords",
+  "a | b\n-|-\nc \\| d | e\n**f** | g\n",
+];
+
+/** The HTML of a block's parts, and of what is around them. */
+function cut(token) {
+  const found = marked.parser([token]).match(
+    token.type === "list" ? /^(<[uo]l[^>]*>)\n([^]*)(<\/[uo]l>\n)$/ : /^([^]*<tbody>)([^]*)(<\/tbody><\/table>\n)$/,
+  );
+  return found ? found.slice(1) : ["", "", ""];
+}
+
+test("a block that grows is the same by what is kept and what is new of it as when all of it is made anew", () => {
+  let reused = 0;
+  for (const text of OPEN) {
+    for (const step of [1, 2, 5, 13]) {
+      let before = null;
+      let kept = [];
+      for (let length = 1; length <= text.length; length += step) {
+        const token = marked.lexer(text.slice(0, length)).find(({ type }) => type !== "space");
+        const open = token && partsOf(token);
+        if (open) {
+          const count = keptParts(before, open);
+          reused += count;
+          const rest = open.parts.map((_, index) => index).slice(count);
+          const parts = token.items ? "items" : "rows";
+          const only = (index) => ({ ...token, [parts]: [token[parts][index]] });
+          kept = [...kept.slice(0, count), ...rest.map((index) => cut(only(index))[1])];
+
+          assert.equal(kept.join(""), cut(token)[1], text.slice(0, length));
+          assert.equal(kept.slice(count).join(""), cut(without(token, count))[1], text.slice(0, length));
+        }
+        before = open;
+      }
+    }
+  }
+
+  assert.ok(reused > 500, `${reused} parts were kept`);
+});
+
+test("of a list of many items only the last ones are made again", () => {
+  const text = Array.from({ length: 200 }, (_, index) => `- item **${index}**\n`).join("");
+  let before = null;
+  let made = 0;
+  let events = 0;
+  for (let length = 2; length <= text.length; length += 6, events++) {
+    const [token] = marked.lexer(text.slice(0, length));
+    const open = partsOf(token);
+    made += open.parts.length - keptParts(before, open);
+    before = open;
+  }
+
+  assert.ok(made <= events + 200 * 2, `${made} items made in ${events} steps`);
+});
+
+test("a block with HTML is one piece, for HTML ends where it likes", () => {
+  for (const text of ["- a\n- b</li></ul>", "- a <b>\n- b", "| a |\n|---|\n| <b> |", "- <!-- a\n- b -->"])
+    assert.equal(partsOf(marked.lexer(text)[0]), null, text);
+  assert.equal(partsOf(marked.lexer("words")[0]), null);
+  assert.equal(partsOf(marked.lexer("- 1 < 2\n- 3")[0])?.parts.length, 2);
+});
+
+test("another head keeps nothing", () => {
+  const of = (text) => partsOf(marked.lexer(text)[0]);
+
+  assert.equal(keptParts(of("1. a\n2. b"), of("1. a\n2. b\n3. c")), 1);
+  assert.equal(keptParts(of("1. a\n2. b"), of("2. a\n2. b")), 0);
+  assert.equal(keptParts(of("|a|\n|-|\n|b|"), of("|a|\n|:-:|\n|b|")), 0);
+  assert.equal(keptParts(null, of("- a")), 0);
+});
+
+test("long code is coloured a few times while it comes, short code with each line", () => {
+  let coloured = 0;
+  let times = 0;
+  let work = 0;
+  for (let complete = 20; complete <= 6000; complete += 20) {
+    if (!isDue(coloured, complete)) continue;
+    coloured = complete;
+    work += complete;
+    times++;
+  }
+
+  assert.ok(isDue(100, 120));
+  assert.ok(!isDue(120, 120));
+  assert.ok(times < 80, `${times} times`);
+  assert.ok(work < 6000 * 20, `${work} characters coloured for 6000`);
+  assert.ok(6000 - coloured < 400);
 });

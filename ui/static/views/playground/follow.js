@@ -30,11 +30,15 @@ export function useFollow(place, subject) {
     const target = scroller === document.scrollingElement ? window : scroller;
     let lastTop = scroller.scrollTop;
     const scrolled = () => {
-      const isAtEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < SLACK_PX;
+      const top = scroller.scrollTop;
       // Only a reader scrolls up; what grows moves the end away without that.
+      const isUp = top < lastTop - 2;
+      lastTop = top;
+      // Who follows and has not scrolled up goes on following: most often it is we who have scrolled.
+      if (isUp !== state.current.isFollowing) return;
+      const isAtEnd = scroller.scrollHeight - top - scroller.clientHeight < SLACK_PX;
       if (isAtEnd) set(true);
-      else if (scroller.scrollTop < lastTop - 2) set(false);
-      lastTop = scroller.scrollTop;
+      else if (isUp) set(false);
     };
     const grown = new ResizeObserver(() => {
       if (state.current.isFollowing) toEnd(scroller);
