@@ -187,7 +187,7 @@ def test_who_waits_is_told_why(slow: Site) -> None:
 def test_comparison_shows_the_swap(slow: Site) -> None:
     for side, model in (("a", "llama"), ("b", "qwen")):
         slow.page.add_init_script(f"localStorage['hostler.playground.compare-model-{side}'] = '\"{model}\"'")
-    page = open_chat(slow, {"say": "Yes. " * 20, "interval_s": 0.05}, path="/playground/compare")
+    page = open_chat(slow, {"say": "Yes. " * 50, "interval_s": 0.05}, path="/playground/compare")
     say(page, "Are you there?")
     first, second = (page.get_by_role("region", name=f"{which} model") for which in ("First", "Second"))
 
