@@ -26,20 +26,20 @@ models:
 """
 
 FRAMES = """
-(pane) => new Promise((done) => {
+(pane, most) => new Promise((done) => {
   let frames = 0;
   let renders = 0;
   const observer = new MutationObserver(() => { renders += 1; });
   observer.observe(pane, {childList: true, subtree: true, characterData: true});
   const look = () => {
     frames += 1;
-    if (frames < 60) requestAnimationFrame(look);
+    if (frames < most) requestAnimationFrame(look);
     else { observer.disconnect(); done({frames, renders}); }
   };
   requestAnimationFrame(look);
 })
 """
-"""Returns how often a pane was drawn in how many frames."""
+"""Returns how often a pane was drawn in so many frames."""
 
 
 @pytest.fixture
@@ -139,10 +139,10 @@ def test_ten_thousand_lines_a_second_are_drawn_once_a_frame(site: Site, *, wrap:
     lines(site.program, "rate=10000")
     expect(upstream.locator(".log-row").last).to_contain_text(re.compile(r"slot \d{5}"))
 
-    seen = upstream.evaluate(FRAMES)
+    seen = upstream.evaluate(FRAMES, 60)
     assert 0 < seen["renders"] <= seen["frames"] + 1, "it is drawn more than once a frame"
     assert page.locator(".log-row").count() < 250
-    # Who reads meanwhile is not moved.
+    # Who reads meanwhile is not moved, as long as the page keeps those lines: on a slow machine not for many frames.
     upstream.locator(".log-scroll").hover()
     page.mouse.wheel(0, -200)
     expect(upstream.get_by_role("button", name="Jump to newest")).to_be_visible()
@@ -151,6 +151,6 @@ def test_ten_thousand_lines_a_second_are_drawn_once_a_frame(site: Site, *, wrap:
     assert box is not None
     point = [box["x"] + 40, box["y"] + 100]
     before = page.evaluate(place, point)
-    upstream.evaluate(FRAMES)
+    upstream.evaluate(FRAMES, 10)
 
     assert page.evaluate(place, point) == before
