@@ -104,7 +104,11 @@ class Cycle:
         """Serves it."""
         try:
             await app(scope, self.receive, self.send)
-        except BaseException:
+        except asyncio.CancelledError:
+            # The server ends, and has waited for as long as it does.
+            logger.warning("a request was cut off: it was not answered in the time that there is when Hostler ends")
+            await self._apologise()
+        except Exception:
             logger.exception("the application has failed")
             await self._apologise()
         else:

@@ -181,6 +181,25 @@ async def test_whoever_receives_is_told_that_the_client_has_left() -> None:
     assert told == ["http.request", "http.disconnect", "http.disconnect"]
 
 
+@pytest.mark.parametrize(
+    ("begun", "end"), [([], b"Internal Server Error"), ([head(200), body(b"hello", more=True)], b"hello\r\n")]
+)
+async def test_request_that_the_server_cancels_is_ended_without_a_traceback(
+    begun: list[Message], end: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Scope, _receive: Receive, send: Send) -> None:
+        for message in begun:
+            await send(message)
+        scope["hostler.task"].cancel()
+        await anyio.sleep_forever()
+
+    received = await answer(app, GET)
+
+    assert received.endswith(end)
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+
+
 class Counting(CorkedProtocol):
     """Counts how often its connections really write."""
 
