@@ -191,18 +191,18 @@ class cancel_on_disconnect:  # noqa: N801 - reads as a statement: async with can
     A server that puts a `Connection` into *scope* says so itself, at no cost; of others it takes a task to hear it.
     """
 
-    __slots__ = ("_connection", "_fired", "_owner", "_receive", "_task", "_watcher")
+    __slots__ = ("_connection", "_fired", "_owner", "_receive", "_watcher")
 
     def __init__(self, receive: Receive, scope: Scope | None = None) -> None:
         scope = scope or {}
         self._receive = receive
         self._connection: Connection | None = scope.get(CONNECTION)
-        self._task = task_of(scope)
+        self._owner: asyncio.Task[object] | None = task_of(scope)
+        """Who is cancelled; None once the block is left."""
         self._watcher: asyncio.Task[None] | None = None
         self._fired = False
 
     async def __aenter__(self) -> None:
-        self._owner: asyncio.Task[object] | None = self._task
         if self._connection is None:
             self._watcher = asyncio.create_task(self._watch(), name="disconnect watcher")  # noqa: TID251 - see the top
         elif not self._connection.watch(self._leave):

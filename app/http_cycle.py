@@ -1,6 +1,6 @@
 """One request and its response, between our server's protocol and the application.
 
-Does what uvicorn's own does (`RequestResponseCycle`) for a third of the work: headers are looked at by C instead of by a loop in
+Does what uvicorn's own does (`RequestResponseCycle`) with less work: headers are looked at by C instead of by a loop in
 Python, what is there already is not waited for, and what is written joins what else the connection writes in this turn of the loop.
 """
 

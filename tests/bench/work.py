@@ -1,8 +1,8 @@
 """`python -m tests.bench.work`: how much Python a request is: bytecodes and calls of Python functions on the loop's thread, and its garbage.
 
-Times differ from machine to machine and from minute to minute; these counts do not, so a change of a per cent can be seen, and a test can
+Times differ from machine to machine and from minute to minute; these counts hardly do, so a change of a per cent can be seen, and a test can
 hold them (`tests/test_bench.py`). A whole Hostler serves real requests over real sockets; the interpreter calls us for every bytecode
-(`sys.settrace`), which makes it thirty times slower and no different otherwise. What C does between two bytecodes (parsing, joining,
+(`sys.settrace`), which makes it much slower and no different otherwise. What C does between two bytecodes (parsing, joining,
 decoding, system calls), and other threads, are not in it.
 """
 
