@@ -19,9 +19,9 @@ pytestmark = pytest.mark.browser
 
 SLOW = CONFIG.replace(
     f"{SERVER} --port ${{PORT}}\n    description: Takes",
-    f"{SERVER} --port ${{PORT}} --start-delay 1\n    description: Takes",
+    f"{SERVER} --port ${{PORT}} --start-delay 2\n    description: Takes",
 )
-"""qwen takes a second to load."""
+"""qwen takes two seconds to load: `expect` looks once a second after a while."""
 
 ENDLESS = {"events": 1000, "interval_s": 0.05}
 

@@ -247,6 +247,7 @@ def test_a_capture_is_text(site: Site, program: Program) -> None:
     for number in captured:
         page = site.open(f"/activity?capture={number}")
         dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("heading", name="Response")).to_be_visible()
         for way in dialog.get_by_role("tab").all():
             way.click()
             expect(way).to_have_attribute("aria-selected", "true")

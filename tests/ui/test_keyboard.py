@@ -16,26 +16,43 @@ pytestmark = pytest.mark.browser
 MOST_STOPS = 60
 """Presses of Tab within which everything on a page is reached."""
 
-FOCUSED = """() => {
+NAME_OF = """(element) => {
+  const label = element.labels?.[0]?.textContent ?? "";
+  return (element.getAttribute("aria-label") ?? (label || element.textContent || element.title)).trim().slice(0, 50);
+}"""
+
+FOCUSED = (
+    f"""() => {{ const nameOf = {NAME_OF};"""
+    """
   const element = document.activeElement;
   const own = getComputedStyle(element);
   // A field in a frame of its own may leave it to the frame to show the focus.
   const framed = [element, element.parentElement, element.parentElement?.parentElement].filter(Boolean).map(getComputedStyle)
     .some((style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 || style.boxShadow !== "none");
   const box = element.getBoundingClientRect();
-  const label = element.labels?.[0]?.textContent ?? "";
   return {
-    name: (element.getAttribute("aria-label") ?? (label || element.textContent || element.title)).trim().slice(0, 50),
+    name: nameOf(element),
     tag: element.tagName,
     marked: framed || own.borderColor === own.getPropertyValue("--focus"),
     seen: box.bottom > 0 && box.right > 0 && box.top < innerHeight && box.left < innerWidth,
     html: element.outerHTML.slice(0, 200),
   };
 }"""
+)
+
+REACHABLE = (
+    f"""(name) => {{ const nameOf = {NAME_OF};"""
+    """
+  const all = document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]");
+  return [...all].some((element) => element.tabIndex >= 0 && element.checkVisibility() && nameOf(element).startsWith(name));
+}"""
+)
 
 
 def tab_to(page: Page, name: str, *, key: str = "Tab") -> None:
     """Presses *key* until what is called *name* has the focus; all on the way is to show that it has it."""
+    # A view may still be on its way.
+    page.wait_for_function(REACHABLE, arg=name)
     passed: list[str] = []
     for _ in range(MOST_STOPS):
         page.keyboard.press(key)
@@ -155,6 +172,24 @@ def test_a_message_is_sent_and_its_answer_stopped(site: Site) -> None:
     tab_to(page, "Stop")
     page.keyboard.press("Enter")
     expect(page.get_by_label("What it took")).to_contain_text("stopped by you")
+    expect(page.get_by_role("textbox", name="Message")).to_be_focused()
+
+
+def test_a_view_that_comes_late_does_not_take_the_focus_away(site: Site) -> None:
+    held: list[Route] = []
+    site.page.route("**/playground/composer.js", lambda route: held.append(route))
+    with site.page.expect_request("**/playground/composer.js"):
+        page = site.open("/playground/chat?model=llama")
+    tab_to(page, "Hardware")
+    for route in held:
+        route.continue_()
+    expect(page.get_by_role("textbox", name="Message")).to_be_visible()
+    expect(page.get_by_role("link", name="Hardware")).to_be_focused()
+
+    # Who comes by a link wants to write.
+    page.get_by_role("link", name="Logs", exact=True).press("Enter")
+    expect(page.get_by_role("heading", name="Logs", level=1)).to_be_visible()
+    page.get_by_role("link", name="Playground", exact=True).first.press("Enter")
     expect(page.get_by_role("textbox", name="Message")).to_be_focused()
 
 

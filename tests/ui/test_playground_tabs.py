@@ -21,11 +21,21 @@ pytestmark = pytest.mark.browser
 SLOW = CONFIG.replace(f"{SERVER} --port", f"{SERVER} --start-delay 1 --port")
 """Every model takes a second to load: long enough to be seen waiting."""
 
+NEVER_READY = CONFIG.replace(f"{SERVER} --port", f"{SERVER} --start-delay 600 --port")
+
 
 @pytest.fixture
 def slow(tmp_path: Path, chromium: Browser) -> Iterator[Site]:
     """A window on a Hostler whose models take their time."""
     with hostler(tmp_path, SLOW) as running, visiting(running, chromium) as site:
+        yield site
+        assert site.problems == []
+
+
+@pytest.fixture
+def never_ready(tmp_path: Path, chromium: Browser) -> Iterator[Site]:
+    """A window on a Hostler whose models load for as long as they are let."""
+    with hostler(tmp_path, NEVER_READY) as running, visiting(running, chromium) as site:
         yield site
         assert site.problems == []
 
@@ -120,8 +130,8 @@ def test_failure_is_told_in_the_server_s_words_and_can_be_tried_again(site: Site
     site.problems.clear()
 
 
-def test_task_that_waits_says_why_goes_on_elsewhere_and_can_be_cancelled(slow: Site) -> None:
-    page = slow.open("/playground/images?model=llama")
+def test_task_that_waits_says_why_goes_on_elsewhere_and_can_be_cancelled(never_ready: Site) -> None:
+    page = never_ready.open("/playground/images?model=llama")
     page.get_by_label("Prompt", exact=True).fill("a cat")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Llama is being loaded")).to_be_visible()

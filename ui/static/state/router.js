@@ -136,6 +136,19 @@ function scroller() {
 
 let arrivals = 0;
 
+/** What had the focus when the page was left for another place of it, most likely the link. @type {Element | null} */
+let focusBefore = null;
+
+/**
+ * Whether a new view may take the focus: not from somebody who has meanwhile begun with something else, nor from a
+ * dialog.
+ */
+export function isFocusFree() {
+  const focus = document.activeElement;
+  if (document.querySelector("dialog[open]")) return false;
+  return focus === null || focus === document.body || focus === focusBefore || focus === heading();
+}
+
 /**
  * Shows the new view from *top*, and puts the focus on its heading, so that screen readers and the keyboard begin there.
  * @param {number} top
@@ -144,7 +157,7 @@ function arrive(top) {
   const arrival = (arrivals += 1);
   const old = heading();
   const oldText = old?.textContent;
-  const focusBefore = document.activeElement;
+  focusBefore = document.activeElement;
   const until = performance.now() + ARRIVAL_MS;
   scroller().scrollTop = top;
   const look = () => {
@@ -156,10 +169,7 @@ function arrive(top) {
       return;
     }
     scroller().scrollTop = top;
-    // Who has meanwhile begun with something else is not torn away; neither does a dialog lose its focus.
-    const focus = document.activeElement;
-    const isFree = focus === null || focus === document.body || focus === focusBefore;
-    if (found && isFree && !found.closest("dialog") && !document.querySelector("dialog[open]")) focusOn(found);
+    if (found && isFocusFree()) focusOn(found);
   };
   requestAnimationFrame(look);
 }

@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "../../html.js";
 import { Button, IconButton } from "../../components/button.js";
+import { isFocusFree } from "../../state/router.js";
 import { MOST_PICTURES, PICTURE_TYPES, Pictures, readPictures } from "./pictures.js";
 
 /** @typedef {import("../../lib/dialects.js").Picture} Picture */
@@ -26,7 +27,7 @@ export function Composer({ text, pictures, isBusy, onSend, onStop, refusal, labe
   const isEmpty = !text.value.trim() && !pictures?.value.length;
   useEffect(() => {
     // On a phone the keyboard would cover half of what is to be read first.
-    if (matchMedia("(pointer: fine)").matches) area.current?.focus({ preventScroll: true });
+    if (matchMedia("(pointer: fine)").matches && isFocusFree()) area.current?.focus({ preventScroll: true });
   }, []);
 
   /** @param {Iterable<File>} files */
