@@ -3,7 +3,7 @@
     python tests/ui/printer.py --port N
 
 The body of a POST to `/print` goes to its output as it is. `/lines?count=N` prints N numbered lines; with `rate=R` so many a
-second, until it ends.
+second, until it ends or is asked for another rate.
 """
 
 from __future__ import annotations
@@ -32,15 +32,25 @@ def _lines(first: int, count: int) -> bytes:
     )
 
 
-def _pour(rate: int) -> None:
-    pause, printed = threading.Event(), 0
-    while True:
-        _print(_lines(printed, round(rate * TICK_S)))
-        printed += round(rate * TICK_S)
-        pause.wait(TICK_S)
+class _Pouring:
+    """Prints lines without end."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        pause, printed = threading.Event(), 0
+        while True:
+            count = round(self.rate * TICK_S)
+            _print(_lines(printed, count))
+            printed += count
+            pause.wait(TICK_S)
 
 
 class _Handler(BaseHTTPRequestHandler):
+    pouring: _Pouring | None = None
+
     def do_GET(self) -> None:
         self._answer()
 
@@ -51,7 +61,10 @@ class _Handler(BaseHTTPRequestHandler):
         if asked.path == "/print":
             _print(body)
         elif "rate" in query:
-            threading.Thread(target=_pour, args=(query["rate"],), daemon=True).start()
+            if _Handler.pouring:
+                _Handler.pouring.rate = query["rate"]
+            else:
+                _Handler.pouring = _Pouring(query["rate"])
         else:
             _print(_lines(0, query["count"]))
         self._answer()
