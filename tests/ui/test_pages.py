@@ -54,6 +54,13 @@ def window(program: Program, chromium: Browser) -> Iterator[Site]:
         yield site
 
 
+@pytest.fixture(scope="module")
+def phone(program: Program, chromium: Browser) -> Iterator[Site]:
+    """A small window of somebody who likes it dark."""
+    with visiting(program, chromium, viewport={"width": 360, "height": 740}, color_scheme="dark") as site:
+        yield site
+
+
 @pytest.mark.parametrize(("path", "heading"), PAGES.items())
 def test_page_opens_by_its_address_and_is_accessible(window: Site, path: str, heading: str) -> None:
     window.problems.clear()
@@ -80,12 +87,11 @@ def test_what_has_happened_fits_a_phone(program: Program, chromium: Browser, pat
         assert site.problems == []
 
 
-def test_pages_are_accessible_in_the_dark_and_fit_a_phone(program: Program, chromium: Browser) -> None:
-    with visiting(program, chromium, viewport={"width": 360, "height": 740}, color_scheme="dark") as site:
-        for path in PAGES:
-            page = site.open(path)
-            page.locator("main [aria-busy=true]").wait_for(state="detached")
+@pytest.mark.parametrize("path", PAGES)
+def test_page_is_accessible_in_the_dark_and_fits_a_phone(phone: Site, path: str) -> None:
+    page = phone.open(path)
+    page.locator("main [aria-busy=true]").wait_for(state="detached")
 
-            assert site.violations() == [], path
-            assert page.evaluate("document.documentElement.scrollWidth") == 360, path
-        assert site.problems == []
+    assert phone.violations() == []
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert phone.problems == []
