@@ -115,13 +115,18 @@ def inflight_snapshot(inflight: InFlight, bus: Bus) -> dict[str, object]:
     # Not of more than the bus keeps: who lost some of these would need another snapshot.
     for entry in entries[IN_SNAPSHOT : IN_SNAPSHOT + SIZE // 2]:
         bus.publish("inflight", entry, key=entry.id)
-    documents = [entry.document(now) for entry in entries[:IN_SNAPSHOT]]
+    told = entries[:IN_SNAPSHOT]
+    for entry in told:
+        # Who came before has perhaps been told already.
+        entry.is_vague |= entry.exchange is None
+    documents = [entry.document(now) for entry in told]
     return {"operation": "snapshot", **({"requests": documents} if documents else {})}
 
 
 def inflight_change(inflight: InFlight, changed: object) -> dict[str, object]:
     """Returns what has become of one request. changed: itself, as it is by now, or the id of one that is gone."""
     if isinstance(changed, Entry):
+        changed.is_vague = changed.exchange is None
         return {"operation": "upsert", "request": changed.document(inflight.clock())}
     return {"operation": "remove", "id": str(changed)}
 

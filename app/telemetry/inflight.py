@@ -32,7 +32,9 @@ Change = Literal["upsert", "remove"]
 class Entry:
     """One request in flight. `Track` makes it and writes it."""
 
-    __slots__ = ("_timestamp", "began", "cancelled", "id", "resp_bytes", "resp_headers", "scope", "status", "task")
+    __slots__ = (
+        "_timestamp", "began", "cancelled", "id", "is_vague", "resp_bytes", "resp_headers", "scope", "status", "task",
+    )  # fmt: skip
 
     def __init__(self, number: int, scope: Scope, task: asyncio.Task[object], began: float) -> None:
         # the same for its whole life
@@ -47,6 +49,8 @@ class Entry:
         # as things are
         self.cancelled = False
         """Whether an operator has cancelled it."""
+        self.is_vague = False
+        """Whether who watches has been told of it when its model was not known: its body may come after its head."""
         self.status = 0
         """0 until the response has begun."""
         self.resp_headers: RawHeaders = ()

@@ -1,4 +1,4 @@
-"""Tells the bus of what changes without anybody saying so: bytes of responses, and the waits in the queue.
+"""Tells the bus of what changes without anybody saying so: bytes of responses, which model a request is for, the waits in the queue.
 
 On the path of a request these would be events of their own, thousands in a second; here they are looked at now and then, and only
 while somebody watches.
@@ -52,26 +52,33 @@ class Pulse:
         while True:
             await self._bus.wait_read(INFLIGHT, QUEUE)
             await anyio.sleep(every_s)
-            grown = self.grown()
-            for start in range(0, len(grown), AT_A_TIME):
+            changed = self.changed()
+            for start in range(0, len(changed), AT_A_TIME):
                 if start:
                     await anyio.sleep(PAUSE_S)
-                for entry in grown[start : start + AT_A_TIME]:
+                for entry in changed[start : start + AT_A_TIME]:
                     if self._inflight.get(entry.id) is not None:
                         self._tell(entry, "upsert")
             turn += 1
             if turn % QUEUE_EVERY == 0:
                 self.look_at_queue()
 
-    def grown(self) -> list[Entry]:
-        """Returns the requests whose response has grown since this was last asked; none if nobody wants to know."""
+    def changed(self) -> list[Entry]:
+        """Returns the requests whose response has grown since this was last asked, and those of which the model has become known.
+
+        None if nobody wants to know.
+        """
         if not self._bus.is_read(INFLIGHT):
             self._seen = {}
             return []
         entries = self._inflight.snapshot()
-        grown = [entry for entry in entries if self._seen.get(entry.id, 0) != entry.resp_bytes]
+        changed = [
+            entry
+            for entry in entries
+            if self._seen.get(entry.id, 0) != entry.resp_bytes or (entry.is_vague and entry.exchange is not None)
+        ]
         self._seen = {entry.id: entry.resp_bytes for entry in entries}
-        return grown
+        return changed
 
     def look_at_queue(self) -> None:
         """Tells of the queue while anybody waits in it, and once when nobody does any more."""

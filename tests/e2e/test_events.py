@@ -60,6 +60,11 @@ def watching(program: Program, query: str = "") -> Iterator[Watcher]:
         yield Watcher(reply)
 
 
+def address(program: Program) -> tuple[str, int]:
+    host, _, port = program.url.removeprefix("http://").partition(":")
+    return host, int(port)
+
+
 def states(watcher: Watcher, model: str) -> list[str]:
     """Returns the states that were told of *model*."""
     return [
@@ -129,12 +134,29 @@ def test_end_of_the_program_ends_the_stream_in_order(tmp_path: Path) -> None:
         assert program.process.wait(PATIENCE_S) == 0
 
 
+def test_model_of_a_request_is_told_though_its_body_came_late_and_nothing_is_answered(tmp_path: Path) -> None:
+    flags = ("--start-delay", "600")
+    with hostler(tmp_path, config("a", flags=flags)) as program, watching(program, "?types=inflight") as watcher:
+        watcher.until("inflight")
+        body = json.dumps({"model": "a", "messages": []})
+        with socket.create_connection(address(program)) as client:
+            client.sendall(
+                f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            )
+            assert watcher.until("inflight", 2)[1]["request"]["model"] == ""
+            with watching(program, "?types=inflight") as newcomer:
+                assert newcomer.until("inflight")[0]["requests"][0]["model"] == ""
+                client.sendall(body.encode())
+
+                assert watcher.until("inflight", 3)[2]["request"]["model"] == "a"
+                assert newcomer.until("inflight", 2)[1]["request"]["model"] == "a"
+
+
 def lazy(program: Program, path: str) -> socket.socket:
     """Connects a client that asks, with the smallest of buffers, and reads nothing."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    host, _, port = program.url.removeprefix("http://").partition(":")
-    client.connect((host, int(port)))
+    client.connect(address(program))
     client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     return client
 
