@@ -3,6 +3,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PYTEST := $(BIN)/pytest -q --dist worksteal
+# Not empty, it would have every worker compile all tests, and what they import, anew.
+export PYTHONDONTWRITEBYTECODE =
 # `make lock UPGRADE=1` also moves what is already locked.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(if $(UPGRADE),--upgrade)
 
@@ -20,7 +23,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { echo "$$python"; break; }; done)
 
-.PHONY: install run test test-fast lint fmt types cover schema lock licences bench clean
+.PHONY: install run test compiled test-fast lint fmt types cover schema lock licences bench clean
 .PHONY: ui ui-dev ui-test browser browser-test test-slow wheel
 .DELETE_ON_ERROR:
 
@@ -53,10 +56,15 @@ run: install
 # Everything CI runs. What has to be fetched is fetched side by side; what is missing then fails where it is needed.
 test:
 	@$(MAKE) --no-print-directory -j2 -k ui browser || true
-	@$(MAKE) --no-print-directory lint types ui-test cover test-slow browser-test
+	@$(MAKE) --no-print-directory -j2 lint types ui-test compiled
+	@$(MAKE) --no-print-directory cover test-slow browser-test
+
+# The tests, once for all workers. What is wrong with them is told by those.
+compiled: install
+	@$(PYTEST) --collect-only >/dev/null || true
 
 test-fast: install
-	HYPOTHESIS_PROFILE=fast $(BIN)/pytest -q -n 4 -m "not e2e and not slow and not browser"
+	HYPOTHESIS_PROFILE=fast $(PYTEST) -n 4 -m "not e2e and not slow and not browser"
 
 # The page from the working tree, loaded anew when a file changes; the rest from the Hostler that HOSTLER_URL names.
 ui-dev: ui
@@ -80,7 +88,7 @@ browser:
 
 # Where there is no browser, people go on without these tests. CI does not.
 browser-test: ui
-	@if $(MAKE) --no-print-directory browser; then echo $(BIN)/pytest -q -n 2 -m browser tests/ui; $(BIN)/pytest -q -n 2 -m browser tests/ui; \
+	@if $(MAKE) --no-print-directory browser; then echo $(PYTEST) -n 3 -m browser tests/ui; $(PYTEST) -n 3 -m browser tests/ui; \
 	else echo "NOT TESTED: the page in a browser" >&2; test -z "$$CI"; fi
 
 # A wheel with the page on board, compressed beforehand.
@@ -103,7 +111,7 @@ types: install
 # The whole programs run one after another: they load models and are measured by what else runs.
 cover: install ui
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -n 4 -m "not e2e and not browser and not slow"
+	$(BIN)/coverage run -m pytest -q --dist worksteal -n 4 -m "not e2e and not browser and not slow"
 	$(BIN)/coverage run -m pytest -q -m "e2e and not browser"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
@@ -111,7 +119,7 @@ cover: install ui
 
 # Thousands of random programs, and whole programs at length. They find what no list of lines shows, so nobody counts lines for them.
 test-slow: install ui
-	$(BIN)/pytest -q -n 3 -m "slow and not e2e and not browser"
+	$(PYTEST) -n 3 -m "slow and not e2e and not browser"
 
 schema: install
 	$(BIN)/python -m app.config.schema > .config.schema.json && mv .config.schema.json config.schema.json
