@@ -149,6 +149,27 @@ def test_a_capture_is_found_opened_and_closed(site: Site, program: Program) -> N
     assert page.evaluate(FOCUSED)["name"].startswith("View capture")
 
 
+def test_keys_that_follow_at_once_are_for_what_was_opened(site: Site, program: Program) -> None:
+    program.chat("llama")
+    page = site.open("/activity")
+    tab_to(page, "Export")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("menuitem").nth(1)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Export")).to_be_focused()
+
+    history = page.get_by_role("region", name="History")
+    tab_to(page, "Columns")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Space")
+    columns = page.get_by_role("dialog", name="Columns")
+    expect(columns.get_by_role("checkbox").first).to_be_visible()
+    expect(columns.get_by_role("checkbox", checked=False).first).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(history.get_by_role("button", name="Columns")).to_be_focused()
+
+
 def test_tabs_are_one_stop_and_the_arrows_move_in_them(site: Site) -> None:
     page = site.open("/models/llama")
     tab_to(page, "Activity")

@@ -1,4 +1,4 @@
-import { html, useEffect, useId, useRef, useState } from "../html.js";
+import { html, useId, useRef, useState } from "../html.js";
 import { Button, IconButton } from "./button.js";
 import { Icon } from "./icon.js";
 import { Popover } from "./popover.js";
@@ -64,11 +64,11 @@ export function ColumnChooser({ columns, shown, initial, onChange }) {
 function Choices({ columns, shown, onChange }) {
   const [dragged, setDragged] = useState(/** @type {string | null} */ (null));
   const [news, setNews] = useState("");
-  const list = useRef(/** @type {HTMLUListElement | null} */ (null));
-  useEffect(() => list.current?.querySelector("input")?.focus(), []);
   const byKey = new Map(columns.map((column) => [column.key, column]));
   const first = shown.filter((key) => byKey.has(key));
   const order = [...first, ...columns.map((column) => column.key).filter((key) => !first.includes(key))];
+  const isLast = (/** @type {string} */ key) => first.length === 1 && first[0] === key;
+  const focused = order.find((key) => !isLast(key));
   /**
    * @param {string} key
    * @param {number} to
@@ -93,7 +93,7 @@ function Choices({ columns, shown, onChange }) {
     move(key, first.indexOf(key) + (event.key === "ArrowUp" ? -1 : 1));
   };
   return html`
-    <ul class="column-choices" ref=${list}>
+    <ul class="column-choices">
       ${order.map((key) => {
         const place = first.indexOf(key);
         const visible = place >= 0;
@@ -112,7 +112,8 @@ function Choices({ columns, shown, onChange }) {
               <input
                 type="checkbox"
                 checked=${visible}
-                disabled=${visible && first.length === 1}
+                disabled=${isLast(key)}
+                autofocus=${key === focused}
                 onChange=${() => toggle(key)}
                 onKeyDown=${(/** @type {KeyboardEvent} */ event) => visible && pressed(event, key)}
               />

@@ -1,4 +1,4 @@
-import { html, useEffect, useId, useRef, useState } from "../html.js";
+import { html, useId, useRef, useState } from "../html.js";
 import { Icon } from "./icon.js";
 import { Popover } from "./popover.js";
 
@@ -61,7 +61,7 @@ function Entries({ id, label, entries, anchor, onClose }) {
   const list = useRef(/** @type {HTMLDivElement | null} */ (null));
   /** @returns {HTMLButtonElement[]} */
   const items = () => [...(list.current?.querySelectorAll("button") ?? [])].filter((item) => !item.disabled);
-  useEffect(() => (items().find((item) => item.ariaChecked === "true") ?? items()[0])?.focus(), []);
+  const chosen = entries.find((entry) => entry.checked && !entry.disabled) ?? entries.find((entry) => !entry.disabled);
   /** @param {KeyboardEvent} event */
   const pressed = (event) => {
     const all = items();
@@ -97,6 +97,7 @@ function Entries({ id, label, entries, anchor, onClose }) {
               disabled=${entry.disabled}
               title=${entry.title}
               tabindex="-1"
+              autofocus=${entry === chosen}
               onClick=${() => choose(entry)}
             >
               ${checkable && html`<${Icon} name=${entry.checked ? "check" : ""} />`}

@@ -1,4 +1,4 @@
-import { html, useEffect, useLayoutEffect, useRef } from "../html.js";
+import { html, useLayoutEffect, useRef } from "../html.js";
 
 /** @typedef {import("../html.js").Children} Children */
 
@@ -24,7 +24,8 @@ function place(box, anchor) {
 
 /**
  * A box in the browser's top layer beside its anchor, so no scrolling parent cuts it off. It closes on a press
- * elsewhere, on Escape and when the page scrolls away under it.
+ * elsewhere, on Escape and when the page scrolls away under it. What in it has `autofocus` has the focus at
+ * once: the next key may already be on its way.
  *
  * @param {{
  *   anchor: { current: HTMLElement | null }, onClose: (why: "key" | "press") => void, class?: string,
@@ -39,9 +40,6 @@ export function Popover({ anchor, onClose, class: more, children, ...rest }) {
     const box = /** @type {HTMLDivElement} */ (element.current);
     box.showPopover();
     if (anchor.current) place(box, anchor.current);
-  }, []);
-  useEffect(() => {
-    const box = /** @type {HTMLDivElement} */ (element.current);
     /** @param {Event} event */
     const outside = (event) => {
       const target = /** @type {globalThis.Node} */ (event.target);

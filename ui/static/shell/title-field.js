@@ -1,4 +1,4 @@
-import { html, useEffect, useRef, useState } from "../html.js";
+import { html, useLayoutEffect, useRef, useState } from "../html.js";
 import { LONGEST_TITLE, setTitle, title } from "../state/title.js";
 
 /** What this Hostler is called; a press lets one write something else. Enter or leaving keeps it, Escape does not. */
@@ -9,7 +9,7 @@ export function TitleField() {
   // The field loses the focus once more when it goes; by then it has been decided.
   const decided = useRef(false);
   const editing = draft !== null;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!editing) return;
     field.current?.focus();
     field.current?.select();

@@ -1,6 +1,6 @@
 /** The chat: one conversation with one model at a time, those of before at its side. */
 
-import { html, useEffect, useRef, useState } from "../../html.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../../html.js";
 import { Button, IconButton } from "../../components/button.js";
 import { CopyButton } from "../../components/copy.js";
 import { Empty } from "../../components/empty.js";
@@ -172,7 +172,7 @@ function Asked({ turn }) {
   const [text, setText] = useState(/** @type {string | null} */ (null));
   const area = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   const isEditing = text !== null;
-  useEffect(() => area.current?.focus(), [isEditing]);
+  useLayoutEffect(() => area.current?.focus(), [isEditing]);
   const save = () => {
     if (!text?.trim() && !turn.pictures.length) return;
     setText(null);

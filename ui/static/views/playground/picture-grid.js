@@ -1,6 +1,6 @@
 /** Pictures that models have painted: small in a grid, whole on a click, and to keep. */
 
-import { html, useEffect, useRef, useState } from "../../html.js";
+import { html, useState } from "../../html.js";
 import { Button } from "../../components/button.js";
 import { Dialog } from "../../components/dialog.js";
 import { Icon } from "../../components/icon.js";
@@ -66,13 +66,10 @@ export function PictureGrid({ batch }) {
 
 /** @param {{ picture: Picture | undefined, prompt: string, onKeyDown: (event: KeyboardEvent) => void }} props */
 function Stage({ picture, prompt, onKeyDown }) {
-  const box = useRef(/** @type {HTMLDivElement | null} */ (null));
-  // The arrow keys are to work at once.
-  useEffect(() => box.current?.focus(), []);
   return html`
     <div
       class="picture-stage"
-      ref=${box}
+      autofocus
       onKeyDown=${onKeyDown}
       tabindex="0"
       role="group"
