@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from app.config.catalog import Catalog, LogSettings, Model, ModelSpec
 from app.launchers.protocol import ExitStatus, LaunchError, LaunchSpec, LogSink
 from planners.groups import Group, GroupPlanner
 from planners.protocol import ModelId
+from tests.ports import free_port
 
 
 @dataclass
@@ -142,13 +142,6 @@ class Logs:
     def tail(self, model: str, lines: int = 10) -> str:
         """Returns the last *lines* that *model* printed."""
         return "\n".join(self.printed.get(model, b"").decode().splitlines()[-lines:])
-
-
-def free_port() -> int:
-    """Returns a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def model(name: str, port: int | None = None, *, argv: tuple[str, ...] = ("fake",), **changes: Any) -> Model:

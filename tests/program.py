@@ -17,6 +17,8 @@ from time import monotonic
 import httpx
 import psutil
 
+from tests.ports import START_PORT
+
 ROOT = Path(__file__).parents[1]
 
 MARKER = "HOSTLER_TEST"
@@ -27,9 +29,6 @@ PATIENCE_S = 60.0
 
 ORDERLY_S = 5.0
 """Longest wait for an orderly end where the end is not what is tested."""
-
-START_PORT = 10_000 + 1_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-"""Below those that systems give away by themselves, so that nobody else comes to listen there."""
 
 LISTENS = re.compile(r"listens on (https?://\S+?),")
 

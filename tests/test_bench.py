@@ -13,6 +13,7 @@ import pytest
 from tests.bench import figures, targets, upstream
 from tests.bench.checks import INCOMPLETE, StreamCheck, small_fault
 from tests.bench.load import Work, measure
+from tests.ports import free_port
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -49,7 +50,7 @@ async def test_as_many_right_answers_as_asked_for(tmp_path: Path, kind: str, con
 
 @pytest.mark.anyio
 async def test_window_of_time_reports_a_rate_and_the_cpu_of_the_watched_process(tmp_path: Path) -> None:
-    port = targets.free_port()
+    port = free_port()
     with targets.running(targets.upstream_command(str(port)), port, tmp_path) as process:
         result = await measure(Work("127.0.0.1", port, "small", connections=2, seconds=0.2, cpu_of=process.pid))
 

@@ -20,7 +20,7 @@ from app.config.loader import load
 from app.config.models import ConfigFile, ModelFile
 from app.middleware.paths import Dispatch
 from tests.fake_upstream import argv
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import PATIENCE_S, ROOT, hostler
 
 API = ROOT / "docs" / "api.md"

@@ -16,6 +16,7 @@ import pytest
 import xllamacpp
 
 from app import demo, engine
+from tests.ports import free_port
 
 SAMPLES = {
     "--host": "127.0.0.2",
@@ -40,12 +41,6 @@ SAMPLES = {
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns the real model, assembled once for all workers."""
     return demo.model_file(tmp_path_factory.getbasetemp().parent / "hostler-demo")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def attribute(chosen: object, path: str) -> object:

@@ -29,7 +29,7 @@ from monitors.protocol import Disk, GpuReading, HostReading, Interface
 from monitors.sampler import Sample, SourceStatus, State, TreeMemory
 from tests.asgi import call
 from tests.fake_upstream import argv
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import ROOT
 from tests.telemetry.activity_records import record
 

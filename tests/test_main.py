@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from tests.fake_upstream import argv
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,12 +34,6 @@ with socket.create_connection(("127.0.0.1", teller)) as connection:
 os.execv(sys.argv[3], sys.argv[3:])
 """
 """A model's command that first tells the test whether Hostler's socket took a connection."""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-    return port
 
 
 def command(*options: str) -> list[str]:

@@ -17,7 +17,8 @@ from app.scheduler.instances import Phase
 from app.supervisor.supervisor import Supervisor
 from planners.groups import Group
 from planners.protocol import ModelId
-from tests.fakes import FakeLauncher, Logs, catalog, free_port, model
+from tests.fakes import FakeLauncher, Logs, catalog, model
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.figures import Spread
-from tests.bench.targets import HOST, MODELS, READY_S, Target, TargetError, ask, free_port, upstream_command
+from tests.bench.targets import HOST, MODELS, READY_S, Target, TargetError, ask, upstream_command
+from tests.ports import free_port
 
 BUDGET_MS = 25
 """What a swap may cost beyond the upstream's own load."""

@@ -24,6 +24,7 @@ import psutil
 import yaml
 
 from tests.bench import upstream
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
@@ -171,12 +172,6 @@ def _nginx(program: str, folder: Path) -> Iterator[Target]:
     ):
         (worker,) = psutil.Process(master.pid).children()
         yield Target("nginx", port, worker.pid)
-
-
-def free_port() -> int:
-    with socket.create_server((HOST, 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def _free_ports(count: int) -> int:

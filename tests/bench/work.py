@@ -24,7 +24,8 @@ from types import CodeType, FrameType
 from typing import Any
 
 from tests.bench.load import BODIES
-from tests.bench.targets import HOST, MODELS, ROOT, TargetError, ask, config_text, free_port, wait_listening
+from tests.bench.targets import HOST, MODELS, ROOT, TargetError, ask, config_text, wait_listening
+from tests.ports import free_port
 
 WARM_UP = 100
 """Requests before counting begins: caches fill, models load, connections are made."""

@@ -23,7 +23,7 @@ import pytest
 
 from app import demo
 from tests.fake_upstream import argv
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import PATIENCE_S, Program, hostler
 
 QUESTION = "What is the capital of France?"

@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 
 from tests.e2e.test_websockets import echo_server
 from tests.fake_upstream import argv
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import PATIENCE_S, Program, hostler
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

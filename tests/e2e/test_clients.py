@@ -14,7 +14,7 @@ import openai
 import pytest
 
 from tests.fake_upstream import PICTURE_BASE64, SPEECH, VECTOR, argv
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import PATIENCE_S, Program, hostler
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.endpoints.watching import parsed
 from tests.fake_upstream import argv
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import PATIENCE_S, Program, hostler
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fake_upstream import argv
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import hostler
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]

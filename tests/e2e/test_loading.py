@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from tests.fake_upstream import argv
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import PATIENCE_S, hostler
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from app.proxy.sandbox import SANDBOX
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import PATIENCE_S, Program, hostler
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]

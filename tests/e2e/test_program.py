@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.fake_upstream import argv
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import PATIENCE_S, ROOT, Program, hostler
 
 pytestmark = pytest.mark.timeout(120)

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.fake_upstream import argv
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import PATIENCE_S, Program, hostler, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]

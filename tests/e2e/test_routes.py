@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.fake_upstream import argv
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import PATIENCE_S, Program, hostler
 
 pytestmark = pytest.mark.timeout(120)

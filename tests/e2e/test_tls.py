@@ -13,7 +13,7 @@ import pytest
 
 from tests.certificates import Certificate, certificate
 from tests.fake_upstream import argv
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import PATIENCE_S, Program, hostler
 
 pytestmark = pytest.mark.timeout(120)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import hostler
 
 pytestmark = pytest.mark.timeout(120)

@@ -24,7 +24,7 @@ from app.endpoints import metrics
 from app.telemetry.prometheus import UNKNOWN
 from tests.asgi import Reply, call
 from tests.fake_upstream import argv
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import ROOT
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]

@@ -33,8 +33,8 @@ from monitors.protocol import Disk, GpuReading, HostReading, Interface, Reading,
 from monitors.sampler import Sample, Sampler, State, TreeMemory
 from tests.asgi import Reply, call
 from tests.fake_upstream import argv
-from tests.fakes import free_port
 from tests.monitors.fakes import HOST, Fake, gpu
+from tests.ports import free_port
 from tests.program import ROOT
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]

@@ -18,7 +18,8 @@ from app.proxy import websocket as tunnel
 from planners.groups import Group
 from planners.protocol import ModelId
 from tests.endpoints.sockets import PATIENCE_S, Host, SocketLauncher, closed, hosting, until
-from tests.fakes import catalog, free_port, model
+from tests.fakes import catalog, model
+from tests.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -14,6 +14,7 @@ from app.launchers import guard, local
 from app.launchers.local import LocalLauncher
 from app.launchers.protocol import LaunchSpec
 from tests import fake_upstream
+from tests.ports import free_port
 
 
 class Log:
@@ -91,10 +92,7 @@ def log() -> Log:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        chosen: int = probe.getsockname()[1]
-        return chosen
+    return free_port()
 
 
 @pytest.fixture

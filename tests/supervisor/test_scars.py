@@ -20,7 +20,8 @@ from app.supervisor.instance import Running
 from app.supervisor.supervisor import Supervisor
 from planners.groups import Group
 from planners.protocol import ModelId
-from tests.fakes import Behaviour, FakeLauncher, Logs, catalog, free_port, model
+from tests.fakes import Behaviour, FakeLauncher, Logs, catalog, model
+from tests.ports import free_port
 from tests.supervisor.test_supervisor import Stage, stage
 
 pytestmark = pytest.mark.anyio

@@ -20,7 +20,7 @@ from app.telemetry import tracing as module
 from app.telemetry.tracing import Tracing
 from app.telemetry.tracing_settings import INSTALL, TracingSettings, installed, settings_of
 from tests.fake_upstream import argv
-from tests.fakes import free_port
+from tests.ports import free_port
 from tests.program import PATIENCE_S, hostler
 from tests.telemetry.collector import collecting, values
 

@@ -15,7 +15,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
 
-from tests.program import PATIENCE_S, START_PORT, Program, hostler
+from tests.ports import START_PORT
+from tests.program import PATIENCE_S, Program, hostler
 from tests.ui import talker
 from tests.ui.browsing import Site, visiting
 
