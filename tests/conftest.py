@@ -6,6 +6,22 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Has Hypothesis read all modules, for their constants, and the tables of Unicode, as it does once.
+
+    Else the first test that draws anything would do so, on its own time, and be too slow for its health check.
+    """
+    if any(item.get_closest_marker("hypothesis") for item in session.items):
+        _draw_something()
+
+
+@settings(database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(st.tuples(st.text(), st.integers(), st.floats()))
+def _draw_something(_drawn: object) -> None:
+    """Looks at nothing."""
 
 
 @pytest.fixture
