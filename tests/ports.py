@@ -17,10 +17,11 @@ _OTHERS = itertools.cycle(range(START_PORT + 100, START_PORT + 1_000))
 
 def free_port() -> int:
     """Returns a port of 127.0.0.1 that nobody listens on; the same one again only after some hundreds."""
-    return next(port for port in _OTHERS if _is_free(port))
+    return next(port for port in _OTHERS if is_free(port))
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Returns whether a server could listen on *port* of 127.0.0.1."""
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:

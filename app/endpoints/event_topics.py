@@ -117,7 +117,7 @@ def inflight_snapshot(inflight: InFlight, bus: Bus) -> dict[str, object]:
         bus.publish("inflight", entry, key=entry.id)
     told = entries[:IN_SNAPSHOT]
     for entry in told:
-        # Who came before has perhaps been told already.
+        # Set and never taken back: this newcomer may know it, but not those who came before.
         entry.is_vague |= entry.exchange is None
     documents = [entry.document(now) for entry in told]
     return {"operation": "snapshot", **({"requests": documents} if documents else {})}

@@ -30,7 +30,7 @@ Change = Literal["upsert", "remove"]
 
 
 class Entry:
-    """One request in flight. `Track` makes it and writes it."""
+    """One request in flight. `Track` makes it and writes it; `is_vague` is of who tells of it."""
 
     __slots__ = (
         "_timestamp", "began", "cancelled", "id", "is_vague", "resp_bytes", "resp_headers", "scope", "status", "task",
@@ -50,7 +50,7 @@ class Entry:
         self.cancelled = False
         """Whether an operator has cancelled it."""
         self.is_vague = False
-        """Whether who watches has been told of it when its model was not known: its body may come after its head."""
+        """Whether somebody was told of it before its model was known, and not since: a body may come after its head."""
         self.status = 0
         """0 until the response has begun."""
         self.resp_headers: RawHeaders = ()

@@ -24,7 +24,7 @@ import psutil
 import yaml
 
 from tests.bench import upstream
-from tests.ports import free_port
+from tests.ports import free_port, is_free
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
@@ -177,17 +177,9 @@ def _nginx(program: str, folder: Path) -> Iterator[Target]:
 def _free_ports(count: int) -> int:
     """Returns the first of *count* free ports in a row, below those that the kernel hands to connecting sockets."""
     first = random.randrange(20_000, 30_000)
-    while not all(_is_free(port) for port in range(first, first + count)):
+    while not all(is_free(port) for port in range(first, first + count)):
         first += count
     return first
-
-
-def _is_free(port: int) -> bool:
-    try:
-        socket.create_server((HOST, port)).close()
-    except OSError:
-        return False
-    return True
 
 
 @contextlib.contextmanager
